@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GOALFS_BASE_PATIENCE_H
+#define GOALFS_BASE_PATIENCE_H
+
+#include <stdbool.h>
+
+/*
+ * A read may have to wait: for a decoder, later for a network. Whoever asked
+ * may have gone away meanwhile (Ctrl-C in cp). A thread that serves a request
+ * lends its patience to all the layers under it; long waits look at it every
+ * PATIENCE_POLL_MS and end with -EINTR when it is lost. A thread that set none
+ * is endlessly patient.
+ */
+#define PATIENCE_POLL_MS 100
+
+typedef bool patience_lost_fn(void *arg);
+
+/* For this thread, until set again; NULL takes it away. `arg` is borrowed. */
+void patience_set(patience_lost_fn *lost, void *arg);
+
+bool patience_lost(void);
+
+#endif
