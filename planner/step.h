@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GOALFS_PLANNER_STEP_H
+#define GOALFS_PLANNER_STEP_H
+
+/*
+ * Where planner and backends meet, and the only place. A backend offers steps
+ * for a state; the planner chains them. Offering is pure: text in, text out, no
+ * I/O, the same answer every time.
+ *
+ * The facts (tags) in use:
+ *
+ *	template=NAME  the state is an unopened template of the library (start only)
+ *	at=file        where its bytes are (start only)
+ *	codec=xz       the bytes are compressed; absent when they are plain
+ *	made=unit      the bytes come decoded unit by unit and are not kept: each
+ *	               read would make its unit again
+ *	format=raw     the disk format of the plain bytes
+ *	size=BYTES     the virtual size
+ *	arch=x86_64    normalised
+ *	grow=N         the partition that the library says takes the room (start only, optional)
+ *	expand=N|none  asked for: the partition that takes the room; none grows the disk alone
+ *	content=none   asked for: grow disk and partition, leave the filesystem alone
+ *
+ * and what else can be asked for, see planner/goal.h: partition, sparse, lv, ...
+ *
+ * A goal's state must hold format and size, must not hold template, at, codec
+ * and made; its other facts are arguments to the steps (a backend sees the
+ * goal's facts when it offers). A step that heeds a fact of the goal repeats it,
+ * key and value, among its arguments: a fact that holds neither at the end nor
+ * among the arguments of a step taken makes the goal unreachable (plan.h).
+ */
+#include <stdint.h>
+
+#include "planner/tags.h"
+
+/* One transition of a plan. Owned by the plan. */
+struct step {
+	const char *backend; /* borrowed from the backend's table row */
+	struct tags args;    /* what the backend needs to carry it out: resize{size=.., expand=2} */
+	struct tags after;   /* the state it leads to */
+	uint64_t cost;	     /* estimated microseconds, at least 1 */
+};
+
+/* Collects what a backend offers for one state; opaque to backends. */
+struct offers;
+
+/*
+ * A step that is being put together: it begins with the state it starts from and
+ * no arguments. None of these fails: memory that ran out on the way is
+ * remembered by `offers`, and the search ends with it.
+ *
+ *	struct offer x;
+ *	offer_begin(&x, o, state);
+ *	offer_drop(&x, "codec");
+ *	offer_set(&x, "made", "unit");
+ *	offer_end(&x, cost);
+ */
+struct offer {
+	struct offers *to;
+	struct tags args, after;
+	int error;
+};
+
+void offer_begin(struct offer *x, struct offers *o, const struct tags *state);
+void offer_set(struct offer *x, const char *key, const char *value); /* a fact that holds afterwards */
+void offer_drop(struct offer *x, const char *key);		     /* one that doesn't any more */
+void offer_arg(struct offer *x, const char *key,
+	       const char *value); /* what the backend needs to carry it out */
+void offer_end(struct offer *x, uint64_t cost);
+
+/* Whether the state is a raw disk that may be read anywhere: what resize, layouts and the like stand on. */
+bool offer_is_raw_disk(const struct tags *state);
+
+/* The same at once. The sets are copied. */
+void offer_step(struct offers *o, const struct tags *args, const struct tags *after, uint64_t cost);
+
+/*
+ * Says why a step that the goal would need can't be taken from this state:
+ * "'debian-12' is 6G, a goal can't be smaller". Shown when there is no plan, and
+ * in the explanation. Lower case, no full stop.
+ */
+void offer_refusal(struct offers *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A row of the table that the planner searches. */
+struct transition {
+	const char *backend;
+	/* `want`: the facts that the goal asks for. */
+	void (*offer)(const struct tags *state, const struct tags *want, struct offers *o);
+};
+
+#endif
