@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A directory of template files: the file's name is the template's, what the
+ * name ends in says the format.
+ *
+ * A name must have one file. Where several stand side by side (somebody has
+ * unpacked debian.xz into debian.raw and kept both) the ending that comes first
+ * in the table wins: plain files are the cheapest to read.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "backends/library/private.h"
+#include "base/log.h"
+
+/* Longer endings before those that they end in, so that the first match is the right one. */
+static const struct {
+	const char *text;
+	const char *format; /* NULL: the name doesn't say */
+	bool is_xz;
+} endings[] = {
+	{ ".raw", "raw", false },   { ".img", "raw", false }, { ".raw.xz", "raw", true },
+	{ ".img.xz", "raw", true }, { ".xz", NULL, true },
+};
+
+#define N_ENDINGS (sizeof(endings) / sizeof(endings[0]))
+
+struct file_name {
+	char *name;
+	size_t base;   /* length without the ending */
+	size_t ending; /* its row */
+};
+
+struct file_names {
+	struct file_name *name;
+	size_t n, room;
+};
+
+static void names_done(struct file_names *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		free(names->name[i].name);
+	free(names->name);
+}
+
+/* The row of the ending, N_ENDINGS for none. */
+static size_t find_ending(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < N_ENDINGS; i++) {
+		size_t e = strlen(endings[i].text);
+
+		if (n > e && strcmp(name + n - e, endings[i].text) == 0)
+			return i;
+	}
+	return N_ENDINGS;
+}
+
+static int names_add(struct file_names *names, const char *name, size_t ending)
+{
+	struct file_name *to;
+
+	if (names->n == names->room) {
+		size_t room = names->room ? 2 * names->room : 64;
+
+		to = reallocarray(names->name, room, sizeof(*to));
+		if (!to)
+			return -ENOMEM;
+		names->name = to;
+		names->room = room;
+	}
+	to = &names->name[names->n];
+	to->name = strdup(name);
+	to->base = strlen(name) - strlen(endings[ending].text);
+	to->ending = ending;
+	if (!to->name)
+		return -ENOMEM;
+	names->n++;
+	return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct file_name *x = a, *y = b;
+	size_t n = x->base < y->base ? x->base : y->base;
+	int c = memcmp(x->name, y->name, n);
+
+	if (c == 0)
+		c = (x->base > y->base) - (x->base < y->base);
+	return c ? c : (x->ending > y->ending) - (x->ending < y->ending);
+}
+
+static int read_names(struct scan *scan, struct file_names *names, struct why *why)
+{
+	/* "." of a descriptor stays below whatever has been mounted over the directory. */
+	int fd = openat(scan->source->place->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *entry;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int r = 0;
+
+	if (!dir) {
+		r = fail(why, -errno, "'%s' can't be read: %s", scan->source->shown, strerror(errno));
+		closep(&fd);
+		return r;
+	}
+	for (errno = 0; r == 0 && (entry = readdir(dir)); errno = 0) {
+		size_t ending = find_ending(entry->d_name);
+
+		if (entry->d_name[0] != '.' && ending < N_ENDINGS)
+			r = names_add(names, entry->d_name, ending);
+	}
+	if (r == 0 && errno)
+		r = fail(why, -errno, "'%s' can't be read: %s", scan->source->shown, strerror(errno));
+	(void)closedir(dir);
+	if (names->n)
+		qsort(names->name, names->n, sizeof(names->name[0]), compare_names);
+	return r;
+}
+
+static struct template *new_template(const struct file_name *file)
+{
+	const char *format = endings[file->ending].format;
+	struct template *t = template_new();
+
+	if (!t)
+		return NULL;
+	t->name = strndup(file->name, file->base);
+	t->arch = strdup(library_host_arch());
+	t->format = format ? strdup(format) : NULL;
+	t->revision = 1;
+	if (t->name && t->arch && (!format || t->format))
+		return t;
+	template_unref(t);
+	return NULL;
+}
+
+static int scan_name(struct scan *scan, const struct file_name *file)
+{
+	_cleanup_(template_unrefp) struct template *t = new_template(file);
+	char q[QUOTE_MAX];
+	size_t n = scan->n;
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	if (!template_name_ok(t->name)) {
+		complain(&scan->complaints,
+			 "%s/%s: skipped, a template's name has letters, digits, '.', '_' and '-' only, and "
+			 "not too many",
+			 scan->source->shown, quote(q, file->name, strlen(file->name)));
+		return 0;
+	}
+	r = scan_file(scan, take(t), file->name, "");
+	if (r < 0 || scan->n == n)
+		return r;
+	/* The ending is a promise; what breaks it (a download that failed, an HTML page) is no raw disk. */
+	if (endings[file->ending].is_xz && scan->t[n]->codec == CODEC_NONE) {
+		complain(&scan->complaints, "'%s' ends in .xz, but it is not xz data", scan->t[n]->path);
+		template_unref(scan->t[--scan->n]);
+	}
+	return 0;
+}
+
+int directory_scan(struct scan *scan, struct why *why)
+{
+	_cleanup_(names_done) struct file_names names = { 0 };
+	const struct file_name *winner = NULL;
+	int r = read_names(scan, &names, why);
+
+	for (size_t i = 0; r == 0 && i < names.n; i++) {
+		const struct file_name *file = &names.name[i];
+		size_t n = scan->n;
+
+		if (winner && winner->base == file->base && memcmp(winner->name, file->name, file->base) == 0) {
+			complain(&scan->complaints, "%s: '%s' and '%s' give one name, the first is used",
+				 scan->source->shown, winner->name, file->name);
+			continue;
+		}
+		r = scan_name(scan, file);
+		winner = scan->n > n ? file : NULL;
+	}
+	return r;
+}

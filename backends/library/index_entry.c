@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Values are put together only for the keys that mean something, and in the order
+ * of the table of keys, whatever their order in the text.
+ */
+#include "backends/library/index_entry.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "backends/library/private.h"
+#include "base/arch.h"
+
+/* Values. */
+
+/* Puts a field and its continuations together; malloc'ed. */
+static char *field_value(const struct field *f)
+{
+	char *value = malloc(f->first.n + (f->end - f->more) + 1), *to;
+	const char *p = f->more;
+	struct slice s;
+	bool whole;
+
+	if (!value)
+		return NULL;
+	to = mempcpy(value, f->first.p, f->first.n);
+	while (take_line(&p, f->end, &s, &whole)) {
+		struct line line = line_of(s, whole);
+
+		if (line.kind == LINE_MORE) {
+			*to++ = '\n';
+			to = mempcpy(to, line.value.p, line.value.n);
+		}
+	}
+	*to = '\0';
+	return value;
+}
+
+static int digit_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)tolower((unsigned char)c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : INT_MAX;
+}
+
+static int take_base(const char **p)
+{
+	int base = 10;
+
+	if ((*p)[0] != '0')
+		return base;
+	switch ((*p)[1]) {
+	case 'x':
+	case 'X':
+		base = 16;
+		break;
+	case 'o':
+	case 'O':
+		base = 8;
+		break;
+	case 'b':
+	case 'B':
+		base = 2;
+		break;
+	case 'u':
+	case 'U':
+		break;
+	default:
+		return base;
+	}
+	*p += 2;
+	return base;
+}
+
+/*
+ * OCaml's: sign, 0x 0o 0b 0u, and _ between the digits. What OCaml would wrap
+ * round to a negative is refused.
+ */
+static int parse_integer(const char *text, int64_t *ret)
+{
+	bool minus = text[0] == '-';
+	const char *p = text + (minus || text[0] == '+');
+	int base = take_base(&p);
+	int64_t value = 0;
+
+	if (digit_value(*p) >= base)
+		return -EINVAL;
+	for (; *p; p++) {
+		if (*p == '_')
+			continue;
+		if (digit_value(*p) >= base)
+			return -EINVAL;
+		if (__builtin_mul_overflow(value, base, &value) ||
+		    __builtin_sub_overflow(value, digit_value(*p), &value))
+			return -ERANGE;
+	}
+	/* Counted downwards, where there is room for one more. */
+	if (!minus && value == INT64_MIN)
+		return -ERANGE;
+	*ret = minus ? value : -value;
+	return 0;
+}
+
+static int take_integer(const char *key, const char *value, int64_t min, int64_t *ret, struct why *why)
+{
+	char q[QUOTE_MAX];
+	int64_t number;
+	int r = parse_integer(value, &number);
+
+	if (r == -EINVAL)
+		return fail(why, r, "%s '%s' is not a number", key, quote(q, value, strlen(value)));
+	if (r < 0 || number < min)
+		return fail(why, -ERANGE, "%s '%s' is out of range", key, quote(q, value, strlen(value)));
+	*ret = number;
+	return 0;
+}
+
+void section_complain(const struct section *s, const char *path, unsigned line, const char *text,
+		      struct complaints *complaints)
+{
+	if (s->name.n)
+		complain(complaints, "%s:%u: [%.*s]: %s", path, line, (int)min_u64(s->name.n, 255), s->name.p,
+			 text);
+	else
+		complain(complaints, "%s:%u: %s", path, line, text);
+}
+
+/* The target of a taker: an entry under construction. */
+struct draft {
+	struct template *t;
+	char *file;
+	const struct section *section;
+	const struct field *field;
+	const char *path;
+	struct complaints *complaints;
+};
+
+/* About the field that is being taken; the entry stays. */
+static void draft_complain(struct draft *d, const char *text)
+{
+	section_complain(d->section, d->path, d->field->line, text, d->complaints);
+}
+
+static int take_text(char **to, const char *value)
+{
+	if (!value[0])
+		return 0;
+	*to = strdup(value);
+	return *to ? 0 : -ENOMEM;
+}
+
+static int take_name(struct draft *d, const char *value, struct why *why)
+{
+	return take_text(&d->t->title, value);
+}
+
+static int take_osinfo(struct draft *d, const char *value, struct why *why)
+{
+	return take_text(&d->t->osinfo, value);
+}
+
+static int take_lvexpand(struct draft *d, const char *value, struct why *why)
+{
+	return take_text(&d->t->lvexpand, value);
+}
+
+static int take_arch(struct draft *d, const char *value, struct why *why)
+{
+	const char *normal = arch_normal(value);
+	char q[QUOTE_MAX];
+
+	if (!normal)
+		return fail(why, -EINVAL, "arch '%s' is not known", quote(q, value, strlen(value)));
+	return take_text(&d->t->arch, normal);
+}
+
+static bool has_dotdot(const char *path)
+{
+	for (const char *p = path; *p; p += strspn(p, "/")) {
+		size_t n = strcspn(p, "/");
+
+		if (n == 2 && memcmp(p, "..", 2) == 0)
+			return true;
+		p += n;
+	}
+	return false;
+}
+
+static int take_file(struct draft *d, const char *value, struct why *why)
+{
+	char q[QUOTE_MAX];
+
+	if (!value[0])
+		return fail(why, -EINVAL, "file is empty");
+	(void)quote(q, value, strlen(value));
+	for (const char *p = value; *p; p++)
+		if (iscntrl((unsigned char)*p))
+			return fail(why, -EINVAL, "file '%s' holds a control character", q);
+	if (strstr(value, "://"))
+		return fail(why, -EINVAL, "file '%s' is a URI, it must be a path relative to the index", q);
+	if (value[0] == '/')
+		return fail(why, -EINVAL, "file '%s' begins with '/', it must be a path relative to the index",
+			    q);
+	if (has_dotdot(value))
+		return fail(why, -EINVAL, "file '%s' leads out of the index's directory", q);
+	if (strlen(value) >= PATH_MAX)
+		return fail(why, -EINVAL, "file '%s' is too long for a path", q);
+	return take_text(&d->file, value);
+}
+
+static int take_format(struct draft *d, const char *value, struct why *why)
+{
+	char q[QUOTE_MAX];
+	size_t n = strlen(value);
+
+	/* "auto" is how qemu's users say that they don't say. */
+	if (n == 0 || strcmp(value, "auto") == 0)
+		return 0;
+	if (n > 32 || strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-_") != n)
+		return fail(why, -EINVAL, "format '%s' is not the name of a format", quote(q, value, n));
+	return take_text(&d->t->format, value);
+}
+
+static int take_size(struct draft *d, const char *value, struct why *why)
+{
+	int64_t n;
+	int r = take_integer("size", value, 1, &n, why);
+
+	if (r == 0)
+		d->t->size = n;
+	return r;
+}
+
+static int take_compressed_size(struct draft *d, const char *value, struct why *why)
+{
+	int64_t n;
+	int r = take_integer("compressed_size", value, 0, &n, why);
+
+	if (r == 0)
+		d->t->compressed_size = n;
+	return r;
+}
+
+static int take_revision(struct draft *d, const char *value, struct why *why)
+{
+	return take_integer("revision", value, INT64_MIN, &d->t->revision, why);
+}
+
+/* "sda4", "/dev/vda1": the partition's number; 0 when it is something else. */
+static unsigned disk_partition(const char *value)
+{
+	const char *p = strncmp(value, "/dev/", 5) == 0 ? value + 5 : value;
+	unsigned number = 0;
+
+	if (!(p[0] == 's' || p[0] == 'v' || p[0] == 'h') || p[1] != 'd' || p[2] != 'a' || p[3] == '0')
+		return 0;
+	for (p += 3; *p; p++) {
+		if (!isdigit((unsigned char)*p) || number > 1000)
+			return 0;
+		number = number * 10 + (*p - '0');
+	}
+	return number;
+}
+
+static int take_expand(struct draft *d, const char *value, struct why *why)
+{
+	char q[QUOTE_MAX], text[QUOTE_MAX + 80];
+	size_t vg;
+
+	d->t->expand = disk_partition(value);
+	if (d->t->expand)
+		return 0;
+	(void)quote(q, value, strlen(value));
+	vg = strncmp(value, "/dev/", 5) == 0 ? strcspn(value + 5, "/") : 0;
+	if (vg == 0 || strlen(value + 5) <= vg + 1)
+		return fail(why, -EINVAL, "expand '%s' is not a partition such as /dev/sda1", q);
+	/* virt-builder-repository writes the logical volume here. All but growing still works. */
+	(void)snprintf(text, sizeof(text), "expand '%s' is a logical volume, not a partition; ignored", q);
+	draft_complain(d, text);
+	return 0;
+}
+
+static int take_checksum(struct draft *d, const char *value, struct why *why)
+{
+	char q[QUOTE_MAX];
+	size_t n = strlen(value);
+
+	if (d->t->checksum) /* checksum[sha512] was first in the table */
+		return 0;
+	if (n != 128 || strspn(value, "0123456789abcdefABCDEF") != n)
+		return fail(why, -EINVAL, "checksum '%s' is not a SHA-512 in 128 hexadecimal digits",
+			    quote(q, value, n));
+	d->t->checksum = strdup(value);
+	if (!d->t->checksum)
+		return -ENOMEM;
+	for (char *p = d->t->checksum; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return 0;
+}
+
+static int take_hidden(struct draft *d, const char *value, struct why *why)
+{
+	char q[QUOTE_MAX];
+
+	if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+		return fail(why, -EINVAL, "hidden '%s' is neither true nor false",
+			    quote(q, value, strlen(value)));
+	d->t->hidden = value[0] == 't';
+	return 0;
+}
+
+/* An alias that can't be a name would never be found; it isn't worth the entry. */
+static bool alias_ok(struct draft *d, const char *alias)
+{
+	char q[QUOTE_MAX], text[QUOTE_MAX + 80];
+
+	if (template_name_ok(alias))
+		return true;
+	(void)snprintf(text, sizeof(text), "alias '%s' can't be part of a file name; ignored",
+		       quote(q, alias, strlen(alias)));
+	draft_complain(d, text);
+	return false;
+}
+
+static int take_aliases(struct draft *d, const char *value, struct why *why)
+{
+	_cleanup_free_ char *words = strdup(value);
+	char *rest = words, *word;
+	size_t n = 0, most = 2;
+
+	for (const char *p = value; *p; p++)
+		most += *p == ' ';
+	d->t->aliases = calloc(most, sizeof(char *));
+	if (!words || !d->t->aliases)
+		return -ENOMEM;
+	while ((word = strsep(&rest, " "))) {
+		if (!word[0] || !alias_ok(d, word))
+			continue;
+		d->t->aliases[n] = strdup(word);
+		if (!d->t->aliases[n++])
+			return -ENOMEM;
+	}
+	if (n == 0) {
+		free(d->t->aliases);
+		d->t->aliases = NULL;
+	}
+	return 0;
+}
+
+static int take_notes(struct draft *d, const char *value)
+{
+	struct template *t = d->t;
+	struct notes *notes = reallocarray(t->notes, t->n_notes + 1, sizeof(*notes));
+	struct slice lang = d->field->qualifier;
+
+	if (!notes)
+		return -ENOMEM;
+	t->notes = notes;
+	notes += t->n_notes;
+	notes->lang = lang.n ? strndup(lang.p, lang.n) : strdup("C");
+	notes->text = strdup(value);
+	t->n_notes++; /* template_unref frees what there is of it */
+	return notes->lang && notes->text ? 0 : -ENOMEM;
+}
+
+/* Keys in the order of taking, notes aside. All others are for other programs. */
+static const struct {
+	const char *key;
+	const char *qualifier;
+	int (*take)(struct draft *d, const char *value, struct why *why);
+} keys[] = {
+	{ "name", "", take_name },
+	{ "osinfo", "", take_osinfo },
+	{ "arch", "", take_arch },
+	{ "file", "", take_file },
+	{ "format", "", take_format },
+	{ "size", "", take_size },
+	{ "compressed_size", "", take_compressed_size },
+	{ "revision", "", take_revision },
+	{ "expand", "", take_expand },
+	{ "lvexpand", "", take_lvexpand },
+	{ "checksum", "sha512", take_checksum },
+	{ "checksum", "", take_checksum },
+	{ "hidden", "", take_hidden },
+	{ "aliases", "", take_aliases },
+};
+
+/* Fields. */
+
+static int compare_fields(const void *a, const void *b)
+{
+	const struct field *x = a, *y = b;
+	int c = slice_compare(x->key, y->key);
+
+	if (c == 0)
+		c = slice_compare(x->qualifier, y->qualifier);
+	return c ? c : (x->line > y->line) - (x->line < y->line);
+}
+
+static bool same_key(const struct field *a, const struct field *b)
+{
+	return slice_compare(a->key, b->key) == 0 && slice_compare(a->qualifier, b->qualifier) == 0;
+}
+
+static int check_duplicates(const struct section *s, unsigned *line, struct why *why)
+{
+	char q[QUOTE_MAX];
+
+	for (size_t i = 1; i < s->n; i++)
+		if (same_key(&s->field[i - 1], &s->field[i])) {
+			*line = s->field[i].line;
+			return fail(why, -EINVAL, "field '%s' stands here and in line %u",
+				    quote(q, s->field[i].key.p, s->field[i].key.n), s->field[i - 1].line);
+		}
+	return 0;
+}
+
+/* The fields are sorted. */
+static const struct field *find_field(const struct section *s, const char *key, const char *qualifier)
+{
+	struct field want = { .key = { key, strlen(key) }, .qualifier = { qualifier, strlen(qualifier) } };
+	size_t low = 0, high = s->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (compare_fields(&s->field[mid], &want) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < s->n && same_key(&s->field[low], &want) ? &s->field[low] : NULL;
+}
+
+static int take_field(struct draft *d, const struct field *f,
+		      int (*taker)(struct draft *d, const char *value, struct why *why), struct why *why)
+{
+	_cleanup_free_ char *value = field_value(f);
+
+	if (!value)
+		return -ENOMEM;
+	d->field = f;
+	return taker ? taker(d, value, why) : take_notes(d, value);
+}
+
+static int take_fields(struct draft *d, const struct section *s, unsigned *line, struct why *why)
+{
+	int r;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const struct field *f = find_field(s, keys[i].key, keys[i].qualifier);
+
+		if (!f)
+			continue;
+		r = take_field(d, f, keys[i].take, why);
+		*line = f->line;
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < s->n; i++)
+		if (slice_is(s->field[i].key, "notes")) {
+			r = take_field(d, &s->field[i], NULL, why);
+			if (r < 0)
+				return r;
+		}
+	*line = s->line;
+	if (!d->file)
+		return fail(why, -EINVAL, "has no file=");
+	if (!d->t->arch)
+		return fail(why, -EINVAL, "has no arch=");
+	return 0;
+}
+
+static int build_template(struct draft *d, const struct section *s, unsigned *line, struct why *why)
+{
+	int r;
+
+	d->t = template_new();
+	if (!d->t)
+		return -ENOMEM;
+	d->t->revision = 1;
+	d->t->name = strndup(s->name.p, s->name.n);
+	if (!d->t->name)
+		return -ENOMEM;
+	if (!template_name_ok(d->t->name))
+		return fail(why, -EINVAL, "the name can't be part of a file name");
+	r = check_duplicates(s, line, why);
+	return r < 0 ? r : take_fields(d, s, line, why);
+}
+
+int index_entry_build(struct section *s, const char *path, struct complaints *complaints,
+		      struct index_entry *ret)
+{
+	struct draft d = { .section = s, .path = path, .complaints = complaints };
+	struct why why = { 0 };
+	unsigned line = s->line;
+	int r;
+
+	if (s->n)
+		qsort(s->field, s->n, sizeof(s->field[0]), compare_fields);
+	r = build_template(&d, s, &line, &why);
+	if (r == 0) {
+		*ret = (struct index_entry){ d.t, d.file, s->line };
+		return 1;
+	}
+	template_unref(d.t);
+	free(d.file);
+	if (r == -ENOMEM)
+		return r;
+	section_complain(s, path, line, why.text, complaints);
+	return 0;
+}
+
+void index_entry_drop(struct index_entry *e)
+{
+	template_unref(e->template);
+	free(e->file);
+	*e = (struct index_entry){ 0 };
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GOALFS_LIBRARY_PRIVATE_H
+#define GOALFS_LIBRARY_PRIVATE_H
+
+/*
+ * What the files of this room share.
+ *
+ *	index_line.c   text of an index -> lines               pure
+ *	index_entry.c  a section's fields -> an entry          pure
+ *	index.c        lines -> sections -> entries            pure
+ *	place.c        a held directory, the way to a file     knows the mountpoint to stay out of
+ *	template.c     an entry and its file -> a template
+ *	directory.c    a directory of files -> templates
+ *	source.c       what SOURCE means; one scan of it
+ *	library.c      all sources -> the catalogue, and questions to it
+ *	watch.c        when to scan again
+ *	list.c         the catalogue for people and programs
+ *
+ * Threads: sources belong to whoever scans, library_open and then the watching
+ * thread. Everybody else sees the catalogue only, a constant thing that is
+ * exchanged as a whole under the library's lock.
+ */
+#include <pthread.h>
+
+#include "backends/library/complaints.h"
+#include "backends/library/library.h"
+#include "backends/library/place.h"
+#include "base/name.h"
+
+struct watch;
+
+/* How to get at a template's file again. Constant. */
+struct template_file {
+	struct place *place; /* owns a ref */
+	char *relative;	     /* from the place */
+	ino_t inode;
+};
+
+/* One ref, everything else empty; NULL when memory ran out. */
+struct template *template_new(void);
+
+/*
+ * Fills in what the file tells: codec, format if it shows one, length, mtime,
+ * identity. `shown` is the path for people; the texts are copied. An error means
+ * that this can't be a template, with the reason.
+ */
+int template_attach(struct template *t, struct place *place, const char *relative, const char *shown,
+		    const struct spot *spot, struct why *why);
+
+/* Whether nobody could tell the one from the other. */
+bool template_same(const struct template *a, const struct template *b);
+
+/* A file that a scan looked at; an event about it means: scan again. */
+struct watched {
+	int wd;
+	char *leaf; /* NULL: any name but hidden ones */
+};
+
+struct source {
+	char *given; /* as the user wrote it */
+	char *shown; /* the directory, as the user would name it */
+	char *home;  /* the directory, absolute; looked up again when it may have been replaced */
+	char *index; /* the index's name when SOURCE is one; NULL when SOURCE is a directory */
+	bool check_signature;
+	struct place *place; /* owns a ref */
+	struct template **t; /* what the last good scan found; n refs */
+	size_t n;
+	struct watched *watched;
+	size_t n_watched;
+	struct complaints said;
+};
+
+/* Opens the directory of SOURCE, reads nothing yet. Only before the mount. */
+int source_open(const char *given, const struct library_options *options, const char *avoid, int bell,
+		struct source *ret, struct why *why);
+void source_done(struct source *s);
+
+/*
+ * Reads the source. On failure what the last scan found stays. `watch` (may be
+ * NULL) gets every directory that matters, before anything in it is looked at.
+ */
+int source_scan(struct source *s, struct watch *watch, struct why *why);
+
+/*
+ * Takes another directory if there is another one now where the source's was.
+ * Returns 1 when so, 0 when it is the same, or a negative errno: nothing there,
+ * or nothing that could be opened without entering the mount.
+ */
+int source_relocate(struct source *s);
+
+/* A scan under way; for directory.c. */
+struct scan {
+	struct source *source;
+	struct watch *watch; /* may be NULL */
+	int base;	     /* the watch on the source's directory, -1 for none */
+	struct template **t; /* owns n refs */
+	size_t n, room;
+	struct watched *watched;
+	size_t n_watched, watched_room;
+	struct complaints complaints;
+	struct template **old; /* the source's, sorted for scan_file; borrowed refs */
+};
+
+/*
+ * Adds a template (taken over in any case) whose file is `relative`. A file that
+ * is no template is complained about, behind `where`. A file that is being
+ * written counts as what it was. 0, or a shortage.
+ */
+int scan_file(struct scan *scan, struct template *t, const char *relative, const char *where);
+
+/* We ran out of something: that is no fault of the file that was met just then. Try again later. */
+bool is_shortage(int error);
+
+/* directory.c: template files by their names. */
+int directory_scan(struct scan *scan, struct why *why);
+
+/* What everybody sees. Constant, counted. */
+struct alias {
+	const char *name;   /* borrowed from the template */
+	struct template *t; /* borrowed from the catalogue */
+	size_t rank;	    /* of the template among all entries: source, then place in it */
+};
+
+struct catalogue {
+	struct template **t; /* owns n refs; sorted by name, arch; the best of each */
+	size_t n;
+	struct alias *alias; /* sorted by name, rank */
+	size_t n_alias;
+	atomic_uint refs;
+};
+
+struct library {
+	pthread_mutex_t lock;
+	struct catalogue *now; /* owns a ref; under the lock */
+
+	/* The scanning thread's. */
+	struct source *source;
+	size_t n_sources;
+
+	/* Constant. */
+	void (*changed)(void *arg, const char *name);
+	void *arg;
+	int bell; /* eventfd, see struct place */
+
+	struct watch *watch; /* NULL until library_watch */
+};
+
+struct catalogue *library_catalogue(struct library *lib); /* a ref */
+void catalogue_unref(struct catalogue *c);
+DEFINE_CLEANUP(struct catalogue *, catalogue_unref);
+
+/* Puts the sources' last scans in place of the catalogue; `tell`: and calls `changed` for the names it matters
+ * to. */
+int library_renew(struct library *lib, bool tell);
+
+/* Watches a directory (O_PATH will do) from now on; returns its number, or -1. `watch` may be NULL. */
+int watch_dir(struct watch *watch, int dir);
+
+/* Whether the file is being written: its writer hasn't closed it yet. `watch` may be NULL. */
+bool watch_busy(struct watch *watch, int wd, const char *leaf);
+
+/* Whether what happened before library_watch is in the catalogue, so that only news can change it. For tests.
+ */
+bool watch_settled(struct watch *watch);
+
+void watch_stop(struct watch *watch); /* accepts NULL */
+
+/* A file that was written and not closed counts as busy until it has been quiet for so long. Tests make it
+ * longer. */
+extern int watch_quiet_ms;
+
+#endif

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * SOURCE, as people write it: a directory, an index file, or a file:// URI of
+ * either. A directory that holds an index is that index; else its files are the
+ * templates.
+ *
+ * Of `index` and `index.asc` (virt-builder-repository leaves both) the signed one
+ * is taken while signatures are to be checked: otherwise anybody who can add a
+ * file could take the signature away by putting an unsigned one beside it. When they
+ * are not checked the plain one is: it is what the other was made from, so it
+ * can't be the older of the two.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+
+#include "backends/library/index.h"
+#include "backends/library/private.h"
+#include "base/log.h"
+
+/* What SOURCE means. */
+
+static int hex_value(char c)
+{
+	if (isdigit((unsigned char)c))
+		return c - '0';
+	return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
+}
+
+/* In place: the result is never longer. */
+static int percent_decode(char *text)
+{
+	char *to = text;
+
+	for (const char *p = text; *p; p++) {
+		if (*p == '%') {
+			int high = hex_value(p[1]), low = high < 0 ? -1 : hex_value(p[2]);
+
+			if (low < 0 || high * 16 + low == 0)
+				return -EINVAL;
+			*to++ = (char)(high * 16 + low);
+			p += 2;
+		} else {
+			*to++ = *p;
+		}
+	}
+	*to = '\0';
+	return 0;
+}
+
+/* The length of "scheme" in "scheme://...", else 0. */
+static size_t scheme_length(const char *given)
+{
+	size_t n = isalpha((unsigned char)given[0]) ? 1 : 0;
+
+	while (n && (isalnum((unsigned char)given[n]) || strchr("+-.", given[n])) && given[n])
+		n++;
+	return strncmp(given + n, "://", 3) == 0 ? n : 0;
+}
+
+/* A malloc'ed path. */
+static int source_path(const char *given, char **ret, struct why *why)
+{
+	_cleanup_free_ char *path = NULL;
+	size_t scheme = scheme_length(given);
+	const char *p = given + (scheme ? scheme + 3 : 0);
+
+	if (scheme && strncasecmp(given, "file", scheme) != 0)
+		return fail(why, -EOPNOTSUPP,
+			    "source '%s': only local files and directories can be sources yet", given);
+	if (scheme && strncasecmp(p, "localhost/", 10) == 0)
+		p += 9;
+	if (scheme && p[0] != '/')
+		return fail(why, -EINVAL, "source '%s' is not on this machine, a local one is file:///PATH",
+			    given);
+	path = strdup(p);
+	if (!path)
+		return -ENOMEM;
+	if (scheme && percent_decode(path) < 0)
+		return fail(why, -EINVAL, "source '%s' has a bad %% in it", given);
+	if (!path[0])
+		return fail(why, -EINVAL, "a source's name is empty");
+	*ret = take(path);
+	return 0;
+}
+
+/* Cuts "dir/leaf" into its directory (as people would write it) and leaf. */
+static int split_path(char *path, char **ret_dir, char **ret_leaf)
+{
+	char *slash = strrchr(path, '/');
+
+	*ret_leaf = strdup(slash ? slash + 1 : path);
+	if (slash)
+		slash[slash == path] = '\0';
+	*ret_dir = strdup(slash ? path : ".");
+	return *ret_dir && *ret_leaf ? 0 : -ENOMEM;
+}
+
+static void cut_slashes(char *path)
+{
+	for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
+		path[n - 1] = '\0';
+}
+
+/* Only the text: what the links in it lead to may change. */
+static char *absolute_path(const char *path)
+{
+	_cleanup_free_ char *cwd = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	cwd = get_current_dir_name();
+	return cwd ? text_new("%s/%s", cwd, path) : NULL;
+}
+
+static int open_place(struct source *s, const char *avoid, int bell, struct why *why)
+{
+	_cleanup_free_ char *canonical = realpath(s->shown, NULL);
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (canonical)
+		fd = open(canonical, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(why, -errno, "source '%s' can't be opened: %s", s->given, strerror(errno));
+	r = place_new(fd, canonical, avoid, bell, &s->place);
+	if (r == 0)
+		fd = -1;
+	return r;
+}
+
+int source_open(const char *given, const struct library_options *options, const char *avoid, int bell,
+		struct source *ret, struct why *why)
+{
+	_cleanup_(source_done) struct source s = { .check_signature = options->check_signature };
+	_cleanup_free_ char *path = NULL;
+	struct stat st;
+	int r;
+
+	s.given = strdup(given);
+	if (!s.given)
+		return -ENOMEM;
+	r = source_path(given, &path, why);
+	if (r < 0)
+		return r;
+	if (stat(path, &st) < 0)
+		return fail(why, -errno, "source '%s' can't be opened: %s", given, strerror(errno));
+	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+		return fail(why, -EINVAL, "source '%s' is neither a directory nor a file", given);
+	cut_slashes(path);
+	if (S_ISDIR(st.st_mode))
+		s.shown = take(path);
+	else
+		(void)split_path(path, &s.shown, &s.index);
+	s.home = s.shown ? absolute_path(s.shown) : NULL;
+	if (!s.home || (S_ISREG(st.st_mode) && !s.index))
+		return -ENOMEM;
+	r = open_place(&s, avoid, bell, why);
+	if (r < 0)
+		return r;
+	*ret = s;
+	s = (struct source){ 0 };
+	return 0;
+}
+
+static void free_templates(struct template **t, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		template_unref(t[i]);
+	free(t);
+}
+
+static void free_watched(struct watched *w, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(w[i].leaf);
+	free(w);
+}
+
+void source_done(struct source *s)
+{
+	free_templates(s->t, s->n);
+	free_watched(s->watched, s->n_watched);
+	complaints_done(&s->said);
+	place_unref(s->place);
+	free(s->given);
+	free(s->shown);
+	free(s->home);
+	free(s->index);
+}
+
+/* Whether the held directory is still where it was opened, be it under a mount or not. */
+static bool is_in_place(const struct place *p)
+{
+	char link[64], path[PATH_MAX];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", p->fd);
+	n = readlink(link, path, sizeof(path));
+	return n >= 0 && (size_t)n == strlen(p->path) && memcmp(path, p->path, n) == 0;
+}
+
+int source_relocate(struct source *s)
+{
+	_cleanup_(place_unrefp) struct place *root = NULL, *place = NULL;
+	_cleanup_(spot_done) struct spot spot = { .parent = -1, .fd = -1 };
+	_cleanup_close_ int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), dir = -1;
+	struct stat held;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = place_new(fd, "/", s->place->avoid, -1, &root);
+	if (r < 0)
+		return r;
+	fd = -1;
+	r = place_walk(root, s->home, &spot, NULL);
+	if (r < 0 || fstat(s->place->fd, &held) < 0)
+		return r < 0 ? r : -errno;
+	if (spot.st.st_dev == held.st_dev && spot.st.st_ino == held.st_ino)
+		return 0;
+	/* Something was mounted over it. What was opened before that is what the user meant. */
+	if (strcmp(spot.path, s->place->path) == 0 && is_in_place(s->place))
+		return 0;
+	dir = openat(spot.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	r = place_new(dir, spot.path, s->place->avoid, s->place->bell, &place);
+	if (r < 0)
+		return r;
+	dir = -1;
+	place_unref(s->place);
+	s->place = take(place);
+	return 1;
+}
+
+/* A scan. */
+
+static int compare_templates(const void *a, const void *b)
+{
+	const struct template *const *x = a, *const *y = b;
+	int c = strcmp((*x)->name, (*y)->name);
+
+	if (c == 0)
+		c = strcmp((*x)->arch, (*y)->arch);
+	if (c == 0)
+		c = ((*x)->revision > (*y)->revision) - ((*x)->revision < (*y)->revision);
+	return c;
+}
+
+static int scan_begin(struct scan *scan, struct source *s, struct watch *watch)
+{
+	*scan = (struct scan){ .source = s, .watch = watch, .base = watch_dir(watch, s->place->fd) };
+	scan->old = calloc(s->n + 1, sizeof(*scan->old));
+	if (!scan->old)
+		return -ENOMEM;
+	if (s->n) {
+		(void)memcpy(scan->old, s->t, s->n * sizeof(*scan->old));
+		qsort(scan->old, s->n, sizeof(*scan->old), compare_templates);
+	}
+	return 0;
+}
+
+static void scan_done(struct scan *scan)
+{
+	free_templates(scan->t, scan->n);
+	free_watched(scan->watched, scan->n_watched);
+	complaints_done(&scan->complaints);
+	free(scan->old);
+}
+
+/* What the last scan made of the same entry, or NULL. Borrowed. */
+static struct template *scan_old(const struct scan *scan, const struct template *t, const char *relative)
+{
+	struct template **old = bsearch(&t, scan->old, scan->source->n, sizeof(*old), compare_templates);
+
+	return old && strcmp((*old)->file->relative, relative) == 0 ? *old : NULL;
+}
+
+/* Takes `leaf` (may be NULL) over. */
+static int scan_watched(struct scan *scan, int wd, char *leaf)
+{
+	if (wd < 0) {
+		free(leaf);
+		return 0;
+	}
+	if (scan->n_watched == scan->watched_room) {
+		size_t room = scan->watched_room ? 2 * scan->watched_room : 64;
+		struct watched *w = reallocarray(scan->watched, room, sizeof(*w));
+
+		if (!w) {
+			free(leaf);
+			return -ENOMEM;
+		}
+		scan->watched = w;
+		scan->watched_room = room;
+	}
+	scan->watched[scan->n_watched++] = (struct watched){ wd, leaf };
+	return 0;
+}
+
+/*
+ * Watches where a name led, and where the way there began (it may have been a
+ * link, or a directory that is exchanged as a whole), before the file is looked
+ * at. `ret_busy`: somebody is writing it.
+ */
+static int scan_watch(struct scan *scan, const char *relative, const struct spot *spot, bool *ret_busy)
+{
+	char *first = strndup(relative, strcspn(relative, "/")), *leaf;
+	int wd, r;
+
+	*ret_busy = false;
+	if (!first)
+		return -ENOMEM;
+	r = scan_watched(scan, scan->base, first);
+	if (r < 0 || !spot->leaf)
+		return r;
+	wd = watch_dir(scan->watch, spot->parent);
+	*ret_busy = wd >= 0 && watch_busy(scan->watch, wd, spot->leaf);
+	if (wd == scan->base && strcmp(spot->leaf, relative) == 0)
+		return 0;
+	leaf = strdup(spot->leaf);
+	return leaf ? scan_watched(scan, wd, leaf) : -ENOMEM;
+}
+
+static int scan_keep(struct scan *scan, struct template *t)
+{
+	if (scan->n == scan->room) {
+		size_t room = scan->room ? 2 * scan->room : 64;
+		struct template **all = reallocarray(scan->t, room, sizeof(struct template *));
+
+		if (!all) {
+			template_unref(t);
+			return -ENOMEM;
+		}
+		scan->t = all;
+		scan->room = room;
+	}
+	scan->t[scan->n++] = t;
+	return 0;
+}
+
+bool is_shortage(int error)
+{
+	return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+}
+
+int scan_file(struct scan *scan, struct template *given, const char *relative, const char *where)
+{
+	_cleanup_(template_unrefp) struct template *t = given;
+	_cleanup_(spot_done) struct spot spot = { .parent = -1, .fd = -1 };
+	_cleanup_free_ char *shown = text_new("%s/%s", scan->source->shown, relative);
+	struct template *old = scan_old(scan, t, relative);
+	struct why why = { 0 };
+	bool busy = false;
+	int r, found;
+
+	if (!shown)
+		return -ENOMEM;
+	found = place_walk(scan->source->place, relative, &spot, &why);
+	r = scan_watch(scan, relative, &spot, &busy);
+	if (r < 0)
+		return r;
+	if (busy)
+		return old ? scan_keep(scan, template_ref(old)) : 0;
+	/* Directories, sockets and the like are no templates, and nobody's mistake. */
+	if (found == 0 && !where[0] && !S_ISREG(spot.st.st_mode))
+		return 0;
+	r = found < 0 ? found : template_attach(t, scan->source->place, relative, shown, &spot, &why);
+	if (is_shortage(r))
+		return r;
+	if (r < 0)
+		complain(&scan->complaints, "%s%s", where, why_text(&why, r));
+	/* Not read isn't bad: who opens it will hear of it, or find it well again. */
+	if (r == -EIO || r == -ETIMEDOUT)
+		return old ? scan_keep(scan, template_ref(old)) : 0;
+	if (r < 0)
+		return 0;
+	/* The old one, if it is the same: whoever compares pointers shall see that nothing changed. */
+	return scan_keep(scan, old && template_same(old, t) ? template_ref(old) : take(t));
+}
+
+/* Reads the whole file, which must not be written meanwhile: -EAGAIN. malloc'ed. */
+static int read_whole(int fd, const struct stat *st, const char *shown, char **ret, struct why *why)
+{
+	_cleanup_free_ char *bytes = NULL;
+	struct stat after;
+	size_t have = 0;
+
+	if ((uint64_t)st->st_size > INDEX_BYTES_MAX)
+		return fail(why, -EFBIG, "'%s' has %" PRIu64 " bytes, an index may have %" PRIu64, shown,
+			    (uint64_t)st->st_size, INDEX_BYTES_MAX);
+	bytes = malloc(st->st_size + 1);
+	if (!bytes)
+		return -ENOMEM;
+	while (have < (size_t)st->st_size) {
+		ssize_t n = pread(fd, bytes + have, st->st_size - have, have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail(why, -errno, "'%s' can't be read: %s", shown, strerror(errno));
+		if (n == 0)
+			break;
+		have += n;
+	}
+	if (fstat(fd, &after) < 0 || after.st_size != st->st_size || have != (size_t)st->st_size ||
+	    after.st_mtim.tv_sec != st->st_mtim.tv_sec || after.st_mtim.tv_nsec != st->st_mtim.tv_nsec)
+		return fail(why, -EAGAIN, "'%s' is being written", shown);
+	*ret = take(bytes);
+	return 0;
+}
+
+static int scan_entries(struct scan *scan, struct index *index, const char *shown)
+{
+	for (size_t i = 0; i < index->n; i++) {
+		struct index_entry *e = &index->entry[i];
+		_cleanup_free_ char *where = text_new("%s:%u: [%s]: ", shown, e->line, e->template->name);
+		int r = where ? scan_file(scan, take(e->template), e->file, where) : -ENOMEM;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int index_scan(struct scan *scan, const struct spot *spot, const char *leaf, struct why *why)
+{
+	struct source *s = scan->source;
+	_cleanup_free_ char *shown = text_new("%s/%s", s->shown, leaf), *bytes = NULL;
+	_cleanup_(index_done) struct index index = { 0 };
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r;
+
+	if (!shown)
+		return -ENOMEM;
+	r = spot_open(spot, &fd, &st, why);
+	if (r == 0)
+		r = read_whole(fd, &st, shown, &bytes, why);
+	if (r == 0)
+		r = index_parse(bytes, st.st_size, shown, &index, &scan->complaints, why);
+	if (r < 0)
+		return r;
+	if (index.is_signed && s->check_signature)
+		return fail(why, -EOPNOTSUPP,
+			    "'%s' is signed, and checking signatures is not possible yet; "
+			    "use --no-check-signature to trust it as it is",
+			    shown);
+	return scan_entries(scan, &index, shown);
+}
+
+/*
+ * Scans the index `leaf`. Returns 1 when it is there and was read, 0 when there
+ * is none, -EAGAIN when it is being written.
+ */
+static int try_index(struct scan *scan, const char *leaf, struct why *why)
+{
+	_cleanup_(spot_done) struct spot spot = { .parent = -1, .fd = -1 };
+	bool busy = false;
+	int found = place_walk(scan->source->place, leaf, &spot, why), r;
+
+	r = scan_watch(scan, leaf, &spot, &busy);
+	if (r < 0)
+		return r;
+	if (busy)
+		return fail(why, -EAGAIN, "'%s/%s' is being written", scan->source->shown, leaf);
+	if (found == -ENOENT || (found == 0 && !S_ISREG(spot.st.st_mode)))
+		return 0;
+	r = found < 0 ? found : index_scan(scan, &spot, leaf, why);
+	return r < 0 ? r : 1;
+}
+
+static int scan_index_file(struct scan *scan, struct why *why)
+{
+	int r = try_index(scan, scan->source->index, why);
+
+	if (r == 0)
+		complain(&scan->complaints, "source '%s' is gone", scan->source->given);
+	return r < 0 ? r : 0;
+}
+
+static int scan_directory(struct scan *scan, struct why *why)
+{
+	static const char *const names[] = { "index", "index.asc" };
+	bool signed_first = scan->source->check_signature;
+	int r;
+
+	for (int i = 0; i < 2; i++) {
+		r = try_index(scan, names[signed_first ? 1 - i : i], why);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	r = scan_watched(scan, scan->base, NULL);
+	return r < 0 ? r : directory_scan(scan, why);
+}
+
+static bool is_watched(const struct source *s, const struct watched *w)
+{
+	for (size_t i = 0; i < s->n_watched; i++)
+		if (s->watched[i].wd == w->wd && s->watched[i].leaf && w->leaf &&
+		    strcmp(s->watched[i].leaf, w->leaf) == 0)
+			return true;
+	return false;
+}
+
+/* A scan that failed: all that was watched before stays, and what this scan got to see comes to it. */
+static void add_watched(struct source *s, struct scan *scan)
+{
+	for (size_t i = 0; i < scan->n_watched; i++) {
+		struct watched *all;
+
+		if (is_watched(s, &scan->watched[i]))
+			continue;
+		all = reallocarray(s->watched, s->n_watched + 1, sizeof(*all));
+		if (!all)
+			return;
+		s->watched = all;
+		s->watched[s->n_watched++] = scan->watched[i];
+		scan->watched[i].leaf = NULL;
+	}
+}
+
+int source_scan(struct source *s, struct watch *watch, struct why *why)
+{
+	_cleanup_(scan_done) struct scan scan;
+	int r;
+
+	r = scan_begin(&scan, s, watch);
+	if (r == 0)
+		r = s->index ? scan_index_file(&scan, why) : scan_directory(&scan, why);
+	if (r < 0) {
+		add_watched(s, &scan);
+		return r;
+	}
+	complaints_say(&scan.complaints, &s->said);
+	free_templates(s->t, s->n);
+	free_watched(s->watched, s->n_watched);
+	s->t = take(scan.t);
+	s->n = scan.n;
+	s->watched = take(scan.watched);
+	s->n_watched = scan.n_watched;
+	scan.n = scan.n_watched = 0;
+	return 0;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A template and its file. The file is opened twice or more: when the library
+ * is read, to see what it is, and whenever somebody wants its bytes. In between
+ * it may have been replaced, so what was seen is compared each time, and a
+ * file that changed is an error rather than other bytes under an old name.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "backends/library/private.h"
+#include "base/arch.h"
+#include "base/bytes.h"
+
+struct template *template_new(void)
+{
+	struct template *t = calloc(1, sizeof(*t));
+
+	if (t)
+		t->refs = 1;
+	return t;
+}
+
+struct template *template_ref(struct template *t)
+{
+	(void)__atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED);
+	return t;
+}
+
+static void free_file(struct template_file *f)
+{
+	if (!f)
+		return;
+	place_unref(f->place);
+	free(f->relative);
+	free(f);
+}
+
+void template_unref(struct template *t)
+{
+	if (!t || __atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	for (size_t i = 0; t->aliases && t->aliases[i]; i++)
+		free(t->aliases[i]);
+	for (size_t i = 0; i < t->n_notes; i++) {
+		free(t->notes[i].lang);
+		free(t->notes[i].text);
+	}
+	free(t->name);
+	free(t->title);
+	free(t->arch);
+	free(t->aliases);
+	free(t->notes);
+	free(t->osinfo);
+	free(t->format);
+	free(t->lvexpand);
+	free(t->checksum);
+	free(t->path);
+	free(t->identity);
+	free_file(t->file);
+	free(t);
+}
+
+const char *library_host_arch(void)
+{
+	return arch_host();
+}
+
+/* What a file is. */
+
+#define SNIFF_BYTES 512
+
+/*
+ * First bytes that settle it. A disk format: that is what the template is,
+ * whatever index and name say. A refusal: nothing here can decode that, and to
+ * serve it as a raw disk would be wrong for certain.
+ */
+static const struct magic {
+	unsigned offset;
+	unsigned count;
+	const char *bytes;
+	const char *format;
+	const char *refused;
+} magics[] = {
+	{ 0, 4, "QFI\xfb", "qcow2", NULL },
+	{ 0, 4, "KDMV", "vmdk", NULL },
+	{ 0, 4, "COWD", "vmdk", NULL },
+	{ 0, 21, "# Disk DescriptorFile", "vmdk", NULL },
+	{ 64, 4, "\x7f\x10\xda\xbe", "vdi", NULL },
+	{ 0, 8, "vhdxfile", "vhdx", NULL },
+	{ 0, 8, "conectix", "vhd", NULL }, /* dynamic; a fixed one has it at its end only */
+	{ 0, 3, "\x1f\x8b\x08", NULL, "gzip" },
+	{ 0, 4, "\x28\xb5\x2f\xfd", NULL, "zstd" },
+	{ 0, 3, "BZh", NULL, "bzip2" }, /* and a block's or the end's magic, see below */
+	{ 0, 4, "PK\x03\x04", NULL, "zip" },
+	{ 0, 6, "7z\xbc\xaf\x27\x1c", NULL, "7z" },
+	{ 0, 4, "LZIP", NULL, "lzip" },
+	{ 0, 4, "\x04\x22\x4d\x18", NULL, "lz4" },
+	{ 257, 5, "ustar", NULL, "tar" },
+};
+
+static const char xz_magic[] = "\xfd"
+			       "7zXZ";
+
+static bool is_bzip2(const char *head)
+{
+	return head[3] >= '1' && head[3] <= '9' &&
+	       (memcmp(head + 4, "1AY&SY", 6) == 0 || memcmp(head + 4, "\x17rE8P\x90", 6) == 0);
+}
+
+/* NULL when the first bytes tell nothing. `head` is zero behind the file's end. */
+static const struct magic *find_magic(const char head[static SNIFF_BYTES])
+{
+	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++) {
+		const struct magic *m = &magics[i];
+
+		if (memcmp(head + m->offset, m->bytes, m->count) != 0)
+			continue;
+		if (m->refused && strcmp(m->refused, "bzip2") == 0 && !is_bzip2(head))
+			continue;
+		return m;
+	}
+	return NULL;
+}
+
+const char *template_magic_format(const void *head, size_t count)
+{
+	char padded[SNIFF_BYTES] = { 0 };
+	const struct magic *m;
+
+	memcpy(padded, head, count < SNIFF_BYTES ? count : SNIFF_BYTES);
+	m = find_magic(padded);
+	return m ? m->format : NULL;
+}
+
+static int replace_text(char **to, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		return -ENOMEM;
+	free(*to);
+	*to = copy;
+	return 0;
+}
+
+static int read_head(int fd, char head[static SNIFF_BYTES], const char *shown, struct why *why)
+{
+	size_t have = 0;
+
+	(void)memset(head, 0, SNIFF_BYTES);
+	while (have < SNIFF_BYTES) {
+		ssize_t n = pread(fd, head + have, SNIFF_BYTES - have, have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail(why, -errno, "'%s' can't be read: %s", shown, strerror(errno));
+		if (n == 0)
+			break;
+		have += n;
+	}
+	return 0;
+}
+
+/* Codec and format by the file's first bytes. */
+static int sniff(struct template *t, int fd, struct why *why)
+{
+	char head[SNIFF_BYTES];
+	const struct magic *m;
+	int r = read_head(fd, head, t->path, why);
+
+	if (r < 0)
+		return r;
+	/* The magic's sixth byte is a NUL, and so is the literal's. */
+	if (memcmp(head, xz_magic, sizeof(xz_magic)) == 0) {
+		t->codec = CODEC_XZ;
+		return 0;
+	}
+	t->codec = CODEC_NONE;
+	m = find_magic(head);
+	if (m && m->refused)
+		return fail(why, -EOPNOTSUPP, "'%s' is %s data, which can't be read; recompress it with xz",
+			    t->path, m->refused);
+	if (m)
+		return replace_text(&t->format, m->format);
+	return t->format ? 0 : replace_text(&t->format, "raw");
+}
+
+/*
+ * A checksum is a claim of the index about a file that nobody has read yet. So
+ * it does not stand alone: a file that was replaced under an index that was not
+ * is another template to the store.
+ */
+static char *identity_of(const struct template *t, const char *canonical, ino_t inode)
+{
+	const char *what = t->checksum ? "sha512:" : "file:";
+
+	return text_new("%s%s bytes=%" PRIu64 " mtime=%" PRId64 ".%09ld inode=%" PRIu64, what,
+			t->checksum ? t->checksum : canonical, t->bytes, (int64_t)t->mtime.tv_sec,
+			t->mtime.tv_nsec, (uint64_t)inode);
+}
+
+static int new_file(struct template *t, struct place *place, const char *relative, ino_t inode)
+{
+	t->file = calloc(1, sizeof(*t->file));
+	if (!t->file)
+		return -ENOMEM;
+	t->file->place = place_ref(place);
+	t->file->relative = strdup(relative);
+	t->file->inode = inode;
+	return t->file->relative ? 0 : -ENOMEM;
+}
+
+int template_attach(struct template *t, struct place *place, const char *relative, const char *shown,
+		    const struct spot *spot, struct why *why)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r;
+
+	r = spot_open(spot, &fd, &st, why);
+	if (r < 0)
+		return r;
+	t->path = strdup(shown);
+	if (!t->path)
+		return -ENOMEM;
+	if (st.st_size == 0)
+		return fail(why, -EINVAL, "'%s' is empty", shown);
+	r = sniff(t, fd, why);
+	if (r < 0)
+		return r;
+	t->bytes = st.st_size;
+	t->mtime = st.st_mtim;
+	t->mode = st.st_mode;
+	t->uid = st.st_uid;
+	t->gid = st.st_gid;
+	t->identity = identity_of(t, spot->path, st.st_ino);
+	return t->identity ? new_file(t, place, relative, st.st_ino) : -ENOMEM;
+}
+
+static bool is_seen(const struct template *t, const struct stat *st)
+{
+	return st->st_size >= 0 && (uint64_t)st->st_size == t->bytes && st->st_mtim.tv_sec == t->mtime.tv_sec &&
+	       st->st_mtim.tv_nsec == t->mtime.tv_nsec && st->st_ino == t->file->inode;
+}
+
+int template_open(struct template *t, int *ret_fd, struct why *why)
+{
+	_cleanup_(spot_done) struct spot spot = { .parent = -1, .fd = -1 };
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r;
+
+	r = place_walk(t->file->place, t->file->relative, &spot, why);
+	if (r == 0)
+		r = spot_open(&spot, &fd, &st, why);
+	if (r == 0 && is_seen(t, &st)) {
+		*ret_fd = take_fd(fd);
+		return 0;
+	}
+	/* Nobody may have noticed: the target of a link, a file on NFS. */
+	place_ring(t->file->place);
+	if (r == 0)
+		return fail(why, -ESTALE, "'%s' has changed since the library was read", t->path);
+	if (r == -ENOENT)
+		return fail(why, -ESTALE, "'%s' is gone since the library was read", t->path);
+	return r;
+}
+
+/* Comparing. */
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_aliases(char **a, char **b)
+{
+	if (!a || !b)
+		return a == b;
+	for (; *a && *b; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return *a == *b;
+}
+
+static bool same_notes(const struct template *a, const struct template *b)
+{
+	if (a->n_notes != b->n_notes)
+		return false;
+	for (size_t i = 0; i < a->n_notes; i++)
+		if (strcmp(a->notes[i].lang, b->notes[i].lang) != 0 ||
+		    strcmp(a->notes[i].text, b->notes[i].text) != 0)
+			return false;
+	return true;
+}
+
+bool template_same(const struct template *a, const struct template *b)
+{
+	return a->file->place == b->file->place && strcmp(a->file->relative, b->file->relative) == 0 &&
+	       a->file->inode == b->file->inode && strcmp(a->identity, b->identity) == 0 &&
+	       strcmp(a->path, b->path) == 0 && a->codec == b->codec && strcmp(a->name, b->name) == 0 &&
+	       strcmp(a->arch, b->arch) == 0 && same_text(a->title, b->title) &&
+	       same_text(a->osinfo, b->osinfo) && same_text(a->format, b->format) &&
+	       same_text(a->lvexpand, b->lvexpand) && a->size == b->size &&
+	       a->compressed_size == b->compressed_size && a->revision == b->revision &&
+	       a->expand == b->expand && a->hidden == b->hidden && same_text(a->checksum, b->checksum) &&
+	       same_aliases(a->aliases, b->aliases) && same_notes(a, b);
+}
+
+/* Notes. */
+
+static const char *notes_in(const struct template *t, const char *lang, size_t count)
+{
+	for (size_t i = 0; i < t->n_notes; i++)
+		if (strlen(t->notes[i].lang) == count && memcmp(t->notes[i].lang, lang, count) == 0)
+			return t->notes[i].text;
+	return NULL;
+}
+
+/* As setlocale would choose for LC_MESSAGES; that locale need not be installed here. */
+static const char *user_locale(void)
+{
+	static const char *const names[] = { "LC_ALL", "LC_MESSAGES", "LANG" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && value[0])
+			return value;
+	}
+	return "C";
+}
+
+const char *template_notes(const struct template *t)
+{
+	const char *locale = user_locale();
+	const char *notes = notes_in(t, locale, strcspn(locale, ".@"));
+
+	if (!notes)
+		notes = notes_in(t, locale, strcspn(locale, "_.@"));
+	return notes ? notes : notes_in(t, "C", 1);
+}
