@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The flusher: one thread that records which units are there, in batches, and
+ * closes shelves that nobody uses any more, so that no reader and no lookup waits
+ * for a disk to sync. A shelf is recorded when its last image is closed, when no
+ * unit came for a while, and at the latest some time after the first that came:
+ * what a crash costs is the making of those again, never a wrong byte.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "backends/cache/store_private.h"
+#include "base/log.h"
+
+#define QUIET_MS  2000	/* after the last unit */
+#define LATEST_MS 30000 /* after the first */
+
+static int64_t due_at(const struct store *s, const struct entry *e)
+{
+	if (!e->shelf || e->busy)
+		return INT64_MAX;
+	if (e->dirty_since && e->users == 0)
+		return 0;
+	if (e->dirty_since)
+		return e->dirty_last + QUIET_MS < e->dirty_since + LATEST_MS ? e->dirty_last + QUIET_MS
+									     : e->dirty_since + LATEST_MS;
+	/* Temporary files live as long as their shelf: kept open until room is wanted. */
+	return e->users == 0 && e->pins == 0 && s->keeps ? 0 : INT64_MAX;
+}
+
+static struct entry *first_due(const struct store *s, int64_t *ret_when)
+{
+	struct entry *first = NULL;
+
+	*ret_when = INT64_MAX;
+	for (struct entry *e = s->entries; e; e = e->next) {
+		int64_t when = due_at(s, e);
+
+		if (when < *ret_when) {
+			*ret_when = when;
+			first = e;
+		}
+	}
+	return first;
+}
+
+/* Both are called with the lock held, and give it up meanwhile. */
+static void record(struct store *s, struct entry *e)
+{
+	int r;
+
+	e->dirty_since = 0;
+	e->pins++;
+	(void)pthread_mutex_unlock(&s->lock);
+	r = shelf_flush(e->shelf);
+	(void)pthread_mutex_lock(&s->lock);
+	e->pins--;
+	(void)pthread_cond_broadcast(&s->settled);
+	if (r == 0)
+		return;
+	log_warn("store: can't record what is there of '%s': %s", e->shelf->identity, strerror(-r));
+	if (e->users && !e->dirty_since) { /* a full disk may have room again */
+		e->dirty_since = lock_now_ms();
+		e->dirty_last = e->dirty_since + LATEST_MS;
+	}
+}
+
+static void put_away(struct store *s, struct entry *e)
+{
+	struct shelf *shelf = take(e->shelf);
+
+	e->busy = true;
+	e->n_there = bits_count(shelf->there);
+	(void)pthread_mutex_unlock(&s->lock);
+	shelf_free(shelf);
+	(void)pthread_mutex_lock(&s->lock);
+	e->busy = false;
+	if (e->data_bytes + e->other_bytes == 0)
+		store_drop_entry(s, e);
+	(void)pthread_cond_broadcast(&s->settled);
+}
+
+static void *run(void *arg)
+{
+	struct store *s = arg;
+	LOCKED(&s->lock);
+
+	while (!s->ending) {
+		int64_t when;
+		struct entry *e = first_due(s, &when);
+
+		if (!e)
+			(void)pthread_cond_wait(&s->work, &s->lock);
+		else if (when > lock_now_ms())
+			lock_cond_wait_until(&s->work, &s->lock, when);
+		else if (e->dirty_since)
+			record(s, e);
+		else
+			put_away(s, e);
+	}
+	return NULL;
+}
+
+void flush_wake(struct store *s)
+{
+	if (!s->keeps || s->ending)
+		return;
+	/* Without a thread what is there is recorded at the end; the next daemon only has more to make. */
+	if (!s->flusher_started)
+		s->flusher_started = lock_thread_start(&s->flusher, "goalfs-flush", run, s) == 0;
+	(void)pthread_cond_signal(&s->work);
+}
+
+void flush_dirty(struct shelf *sh)
+{
+	struct store *s = sh->store;
+	LOCKED(&s->lock);
+
+	if (!s->keeps)
+		return;
+	sh->entry->dirty_last = lock_now_ms();
+	if (sh->entry->dirty_since)
+		return;
+	sh->entry->dirty_since = sh->entry->dirty_last;
+	flush_wake(s);
+}
+
+void flush_end(struct store *s)
+{
+	{
+		LOCKED(&s->lock);
+
+		s->ending = true;
+		(void)pthread_cond_signal(&s->work);
+	}
+	if (s->flusher_started)
+		(void)pthread_join(s->flusher, NULL);
+	for (struct entry *e = s->entries; e; e = e->next) {
+		int r;
+
+		assert(e->users == 0 && e->pins == 0);
+		if (!e->shelf)
+			continue;
+		r = e->dirty_since ? shelf_flush(e->shelf) : 0;
+		if (r < 0)
+			log_warn("store: can't record what is there of '%s': %s", e->shelf->identity,
+				 strerror(-r));
+		shelf_free(take(e->shelf));
+	}
+}

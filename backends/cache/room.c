@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Room on disk. Two bounds: the bytes of the store (limit, of which 95 % is the
+ * high mark) and the free space of its filesystem (min_free). Whoever wants to
+ * write reserves first; when that goes over a mark, templates that nobody has
+ * open are evicted, the least recently used first, down to the low mark (80 %, or
+ * a fifth more than min_free), so that eviction comes in strokes and not with
+ * every unit. A template is evicted as a whole: there is no telling which of its
+ * units will be wanted, and one file less is less to go wrong.
+ *
+ * When nothing is left to evict, room_take says -ENOSPC, and nothing is stored.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#include "backends/cache/store_private.h"
+#include "base/log.h"
+#include "base/size.h"
+
+static bool is_colder(const struct entry *a, const struct entry *b)
+{
+	return a->used.tv_sec != b->used.tv_sec ? a->used.tv_sec < b->used.tv_sec
+						: a->used.tv_nsec < b->used.tv_nsec;
+}
+
+static struct entry *coldest(const struct store *s)
+{
+	struct entry *cold = NULL;
+
+	for (struct entry *e = s->entries; e; e = e->next)
+		if (!e->users && !e->pins && !e->busy && e->data_bytes + e->other_bytes > 0 &&
+		    (!cold || is_colder(e, cold)))
+			cold = e;
+	return cold;
+}
+
+/* The sidecars go with the data: that which was not used for longest is done with. */
+static void remove_all(struct store *s, struct entry *e)
+{
+	int fd = openat(s->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	store_remove_data(s, e);
+	if (!dir) {
+		closep(&fd);
+		return;
+	}
+	while ((d = readdir(dir)))
+		if (strncmp(d->d_name, e->key, KEY_TEXT - 1) == 0 && d->d_name[KEY_TEXT - 1] == '.')
+			(void)unlinkat(s->dirfd, d->d_name, 0);
+	(void)closedir(dir);
+}
+
+bool room_evict_one(struct store *s)
+{
+	char bytes[SIZE_TEXT_MAX];
+	struct shelf *shelf;
+	struct entry *e;
+
+	{
+		LOCKED(&s->lock);
+
+		e = coldest(s);
+		if (!e)
+			return false;
+		/* From here it is ours: whoever wants to open it waits, and then finds it gone. */
+		e->busy = true;
+		e->dirty_since = 0;
+		shelf = take(e->shelf);
+	}
+	log_detail("store: evict %s, %s", e->key, size_human(bytes, e->data_bytes));
+	s->n_evicted += shelf ? bits_count(shelf->there) : e->n_there;
+	if (s->keeps)
+		remove_all(s, e);
+	shelf_free(shelf);
+	LOCKED(&s->lock);
+
+	store_drop_entry(s, e);
+	(void)pthread_cond_broadcast(&s->settled);
+	return true;
+}
+
+enum mark { MARK_HIGH, MARK_LOW };
+
+static bool is_over(struct store *s, uint64_t count, enum mark mark)
+{
+	const uint64_t bytes_mark = mark == MARK_HIGH ? s->high : s->low;
+	const uint64_t free_mark = mark == MARK_HIGH ? s->min_free : s->min_free + s->min_free / 5;
+	struct statvfs fs;
+
+	if (s->limit) {
+		LOCKED(&s->lock);
+
+		if (s->bytes + count > bytes_mark)
+			return true;
+	}
+	return fstatvfs(s->dirfd, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < count + free_mark;
+}
+
+/* Whether the limit leaves room at all, if everything went that nobody uses. */
+static bool can_fit(struct store *s, uint64_t count)
+{
+	uint64_t in_use = 0;
+	LOCKED(&s->lock);
+
+	for (const struct entry *e = s->entries; e; e = e->next)
+		if (e->users || e->pins || e->busy)
+			in_use += e->data_bytes + e->other_bytes;
+	return !s->limit || (in_use <= s->limit && count <= s->limit - in_use);
+}
+
+int room_take(struct store *s, struct entry *e, uint64_t count)
+{
+	struct statvfs fs;
+
+	if (!can_fit(s, count))
+		return -ENOSPC;
+	for (enum mark mark = MARK_HIGH; is_over(s, count, mark); mark = MARK_LOW)
+		if (!room_evict_one(s))
+			break;
+	if (fstatvfs(s->dirfd, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < count + s->min_free)
+		return -ENOSPC;
+	LOCKED(&s->lock);
+
+	if (s->limit && s->bytes + count > s->limit)
+		return -ENOSPC;
+	s->bytes += count;
+	e->data_bytes += count;
+	return 0;
+}
+
+void room_give(struct store *s, struct entry *e, uint64_t count)
+{
+	LOCKED(&s->lock);
+
+	s->bytes -= count;
+	e->data_bytes -= count;
+}

@@ -1,0 +1,663 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The store's directory, 0700, its files 0600:
+ *
+ *	lock		flock'ed; "PID\nHOLDER\n"
+ *	KEY.raw		a template's raw bytes at their own offsets, as long as the
+ *			image, sparse: a hole wherever nothing is claimed
+ *	KEY.units	what is claimed; units.c draws it
+ *	KEY.NAME	a sidecar; sidecar.c draws it
+ *	KEY.NAME.N.tmp	becomes KEY.NAME by rename, or is removed by the next daemon
+ *
+ * KEY is the XXH3-128 of the identity, seeded with STORE_VERSION, in hex. Two
+ * versions never share a file; the units file and the sidecars hold the identity
+ * in full, so that two templates of one key don't either.
+ *
+ * What is claimed is there, after a crash at any point:
+ *
+ *	to add:    write KEY.raw, check, fdatasync it, replace KEY.units
+ *	           (write a temporary file, fsync, rename, fsync the directory)
+ *	to drop:   unlink KEY.units, fsync the directory, unlink KEY.raw
+ *	to begin:  as to drop, then create KEY.raw
+ *
+ * KEY.units names the inode of the KEY.raw that it speaks for, and is believed
+ * only if that file still has the image's length. How recently a template was
+ * used is the mtime of KEY.units.
+ *
+ * Threads: everything here may be called from any. One thread of our own, the
+ * flusher, is started with the first unit that is to be recorded.
+ */
+#include "backends/cache/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#include "backends/cache/store_private.h"
+#include "base/log.h"
+
+void store_key(const char *identity, char ret[static KEY_TEXT])
+{
+	XXH128_canonical_t canonical;
+
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(identity, strlen(identity), STORE_VERSION));
+	for (size_t i = 0; i < sizeof(canonical.digest); i++)
+		(void)snprintf(ret + 2 * i, 3, "%02x", canonical.digest[i]);
+}
+
+void store_file(const struct entry *e, const char *name, char ret[static FILE_TEXT])
+{
+	(void)snprintf(ret, FILE_TEXT, "%s.%.60s", e->key, name);
+}
+
+/* ---- files ---- */
+
+static int write_all(int fd, const uint8_t *p, size_t count)
+{
+	while (count) {
+		ssize_t n = write(fd, p, count);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		count -= (size_t)n;
+	}
+	return 0;
+}
+
+static int write_synced(int dirfd, const char *file, const void *bytes, size_t count)
+{
+	_cleanup_close_ int fd =
+		openat(dirfd, file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, bytes, count);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	return r;
+}
+
+static uint64_t disk_bytes(struct store *s, const char *file)
+{
+	struct stat st;
+
+	return fstatat(s->dirfd, file, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : (uint64_t)st.st_blocks * SECTOR;
+}
+
+/* `before` of the counted bytes have become `after`. */
+static void count(struct store *s, uint64_t *counted, uint64_t before, uint64_t after)
+{
+	LOCKED(&s->lock);
+
+	before = min_u64(before, *counted);
+	*counted += after - before;
+	s->bytes += after - before;
+}
+
+int store_replace(struct store *s, struct entry *e, const char *name, const void *bytes, size_t count_bytes)
+{
+	char file[FILE_TEXT], tmp[FILE_TEXT + 16];
+	uint64_t before;
+	int r;
+
+	store_file(e, name, file);
+	(void)snprintf(tmp, sizeof(tmp), "%s.%u.tmp", file, atomic_fetch_add(&s->serial, 1));
+	before = disk_bytes(s, file);
+	r = write_synced(s->dirfd, tmp, bytes, count_bytes);
+	if (r == 0 && renameat(s->dirfd, tmp, s->dirfd, file) < 0)
+		r = -errno;
+	if (r < 0) {
+		(void)unlinkat(s->dirfd, tmp, 0);
+		return r;
+	}
+	count(s, &e->other_bytes, before, disk_bytes(s, file));
+	return fsync(s->dirfd) < 0 ? -errno : 0;
+}
+
+int store_remove(struct store *s, struct entry *e, const char *name)
+{
+	char file[FILE_TEXT];
+	uint64_t before;
+
+	store_file(e, name, file);
+	before = disk_bytes(s, file);
+	if (unlinkat(s->dirfd, file, 0) < 0)
+		return -errno;
+	count(s, strcmp(name, "raw") == 0 ? &e->data_bytes : &e->other_bytes, before, 0);
+	return 0;
+}
+
+void store_remove_data(struct store *s, struct entry *e)
+{
+	/* After a crash the claim must not be back without what it claims. */
+	if (store_remove(s, e, "units") == 0)
+		(void)fsync(s->dirfd);
+	(void)store_remove(s, e, "raw");
+}
+
+int store_read(struct store *s, const struct entry *e, const char *name, size_t limit, uint8_t **ret,
+	       size_t *ret_count)
+{
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ uint8_t *bytes = NULL;
+	char file[FILE_TEXT];
+	struct stat st;
+	ssize_t n;
+
+	store_file(e, name, file);
+	fd = openat(s->dirfd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > limit)
+		return -EFBIG;
+	bytes = malloc((size_t)st.st_size + 1);
+	if (!bytes)
+		return -ENOMEM;
+	n = pread(fd, bytes, (size_t)st.st_size, 0);
+	if (n < 0)
+		return -errno;
+	*ret = take(bytes);
+	*ret_count = (size_t)n;
+	return 0;
+}
+
+int store_temporary(struct store *s)
+{
+	int fd = openat(s->dirfd, ".", O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+		return fd;
+	/* NFS and some FUSE filesystems know no nameless files: give one a name for a moment. */
+	for (int tries = 0; tries < 1000; tries++) {
+		char file[64];
+
+		(void)snprintf(file, sizeof(file), "goalfs-%ld-%u.tmp", (long)getpid(),
+			       atomic_fetch_add(&s->serial, 1));
+		fd = openat(s->dirfd, file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd >= 0)
+			(void)unlinkat(s->dirfd, file, 0);
+		if (fd >= 0 || errno != EEXIST)
+			break;
+	}
+	return fd;
+}
+
+/* ---- entries ---- */
+
+static struct entry *find_entry(struct store *s, const char *key)
+{
+	for (struct entry *e = s->entries; e; e = e->next)
+		if (strcmp(e->key, key) == 0)
+			return e;
+	return NULL;
+}
+
+struct entry *store_entry(struct store *s, const char *key)
+{
+	struct entry *e;
+
+	while ((e = find_entry(s, key)) && e->busy)
+		(void)pthread_cond_wait(&s->settled, &s->lock);
+	if (e)
+		return e;
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return NULL;
+	(void)snprintf(e->key, sizeof(e->key), "%s", key);
+	e->next = s->entries;
+	s->entries = e;
+	return e;
+}
+
+void store_drop_entry(struct store *s, struct entry *e)
+{
+	struct entry **at = &s->entries;
+
+	while (*at != e)
+		at = &(*at)->next;
+	*at = e->next;
+	s->bytes -= e->data_bytes + e->other_bytes;
+	free(e);
+}
+
+void store_count_data(struct store *s, struct entry *e, uint64_t bytes)
+{
+	LOCKED(&s->lock);
+
+	s->bytes += bytes - e->data_bytes;
+	e->data_bytes = bytes;
+}
+
+/* ---- shelves ---- */
+
+/*
+ * Takes the entry for ourselves or, if its shelf is open, a share in it. Evicting
+ * looks at `users` and `busy` under the same lock: from here on, until
+ * store_shelf_close, nothing of this template is evicted, and readers need not
+ * fear for the file below them.
+ */
+static struct entry *enter(struct store *s, const char *key, bool *ret_ours)
+{
+	struct entry *e;
+	LOCKED(&s->lock);
+
+	e = store_entry(s, key);
+	if (!e)
+		return NULL;
+	e->users++;
+	*ret_ours = e->busy = !e->shelf;
+	return e;
+}
+
+static void leave(struct store *s, struct entry *e)
+{
+	LOCKED(&s->lock);
+
+	e->users--;
+	(void)clock_gettime(CLOCK_REALTIME, &e->used);
+	if (!e->shelf && !e->users && !e->pins && e->data_bytes + e->other_bytes == 0)
+		store_drop_entry(s, e);
+	else
+		flush_wake(s);
+}
+
+/* The pid in the lock file is for people. The daemon may have forked since it took the lock. */
+static void say_who(struct store *s)
+{
+	char text[4200];
+	int n;
+
+	{
+		LOCKED(&s->lock);
+
+		if (s->lockfd < 0 || s->pid == getpid())
+			return;
+		s->pid = getpid();
+	}
+	n = snprintf(text, sizeof(text), "%ld\n%.4000s\n", (long)getpid(), s->holder ? s->holder : "");
+	if (ftruncate(s->lockfd, 0) < 0 || pwrite(s->lockfd, text, (size_t)n, 0) != n)
+		log_detail("store: can't write the lock file: %s", strerror(errno));
+}
+
+static void touch(struct store *s, struct entry *e)
+{
+	char file[FILE_TEXT];
+
+	store_file(e, "units", file);
+	if (s->keeps)
+		(void)utimensat(s->dirfd, file, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+/*
+ * The shelf that we entered is lost, or for other units, and perhaps only still
+ * open because nobody has put it away yet: then a new one may take its place.
+ * False when somebody else uses it.
+ */
+static bool take_over(struct store *s, struct entry *e)
+{
+	struct shelf *old;
+
+	{
+		LOCKED(&s->lock);
+
+		while (e->pins && e->users == 1)
+			(void)pthread_cond_wait(&s->settled, &s->lock);
+		if (e->users > 1)
+			return false;
+		e->busy = true;
+		e->dirty_since = 0;
+		old = take(e->shelf);
+	}
+	shelf_free(old);
+	return true;
+}
+
+static int load(struct store *s, struct entry *e, const char *identity, struct image *below, struct why *why)
+{
+	struct shelf *shelf = NULL;
+	int r;
+
+	r = shelf_load(s, e, identity, below, &shelf, why);
+	if (r == 0)
+		touch(s, e);
+	LOCKED(&s->lock);
+
+	e->shelf = shelf;
+	e->busy = false;
+	(void)pthread_cond_broadcast(&s->settled);
+	return r;
+}
+
+int store_shelf_open(struct store *s, const char *identity, struct image *below, struct shelf **ret,
+		     struct why *why)
+{
+	char key[KEY_TEXT];
+	struct entry *e;
+	bool ours;
+	int r = 0;
+
+	say_who(s);
+	store_key(identity, key);
+	e = enter(s, key, &ours);
+	if (!e)
+		return -ENOMEM;
+	if (!ours) {
+		r = shelf_check(e->shelf, identity, below, why);
+		/* A lost one is served from as long as it must, but not a moment longer. */
+		ours = (r == -ESTALE || r == -EBUSY || e->shelf->lost) && take_over(s, e);
+	}
+	if (ours)
+		r = load(s, e, identity, below, why);
+	if (r < 0) {
+		leave(s, e);
+		return r;
+	}
+	*ret = e->shelf;
+	return 0;
+}
+
+void store_shelf_close(struct shelf *sh)
+{
+	touch(sh->store, sh->entry);
+	leave(sh->store, sh->entry);
+}
+
+void store_pin(struct shelf *sh)
+{
+	LOCKED(&sh->store->lock);
+
+	sh->entry->pins++;
+}
+
+void store_unpin(struct shelf *sh)
+{
+	struct store *s = sh->store;
+	LOCKED(&s->lock);
+
+	if (--sh->entry->pins > 0)
+		return;
+	(void)pthread_cond_broadcast(&s->settled);
+	if (sh->entry->users == 0)
+		flush_wake(s);
+}
+
+/* ---- opening the store ---- */
+
+static bool is_key(const char *name)
+{
+	return strspn(name, "0123456789abcdef") == KEY_TEXT - 1 && name[KEY_TEXT - 1] == '.';
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+/* Whether a small file was written by this version; for the units file, what it claims. */
+static bool is_ours(struct store *s, const char *name, bool is_units, uint64_t *ret_there)
+{
+	_cleanup_close_ int fd = openat(s->dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	uint8_t bytes[UNITS_PEEK];
+	ssize_t n = fd < 0 ? -1 : pread(fd, bytes, sizeof(bytes), 0);
+	struct span span = { bytes, n < 0 ? 0 : (size_t)n };
+
+	return is_units ? units_peek(span, ret_there) : sidecar_peek(span);
+}
+
+static bool is_later(struct timespec a, struct timespec b)
+{
+	return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec;
+}
+
+/* Counts one file of the directory in, or removes it as litter. */
+static int scan_file(struct store *s, const char *name)
+{
+	const char *what = name + KEY_TEXT;
+	char key[KEY_TEXT];
+	uint64_t n_there = 0;
+	struct entry *e;
+	struct stat st;
+	bool is_raw, is_units;
+
+	if (!is_key(name) || fstatat(s->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0; /* not ours */
+	is_raw = strcmp(what, "raw") == 0;
+	is_units = strcmp(what, "units") == 0;
+	if (ends_with(name, ".tmp") || (!is_raw && !is_ours(s, name, is_units, &n_there))) {
+		(void)unlinkat(s->dirfd, name, 0);
+		return 0;
+	}
+	(void)snprintf(key, sizeof(key), "%.32s", name);
+	LOCKED(&s->lock);
+
+	e = store_entry(s, key);
+	if (!e)
+		return -ENOMEM;
+	*(is_raw ? &e->data_bytes : &e->other_bytes) += (uint64_t)st.st_blocks * SECTOR;
+	s->bytes += (uint64_t)st.st_blocks * SECTOR;
+	if (is_units)
+		e->n_there = n_there;
+	if (!is_raw && is_later(st.st_mtim, e->used))
+		e->used = st.st_mtim;
+	return 0;
+}
+
+static bool has_file(struct store *s, const struct entry *e, const char *name)
+{
+	char file[FILE_TEXT];
+
+	store_file(e, name, file);
+	return faccessat(s->dirfd, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/*
+ * Data that nothing speaks for (an older version's, or never recorded), and
+ * claims about no data. Sidecars stay.
+ */
+static void remove_orphans(struct store *s)
+{
+	for (struct entry *e = s->entries, *next; e; e = next) {
+		next = e->next;
+		if (has_file(s, e, "raw") != has_file(s, e, "units")) {
+			store_remove_data(s, e);
+			e->n_there = 0;
+		}
+		LOCKED(&s->lock);
+
+		if (e->data_bytes + e->other_bytes == 0)
+			store_drop_entry(s, e);
+	}
+}
+
+static int scan(struct store *s, struct why *why)
+{
+	int fd = openat(s->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	if (!dir) {
+		r = -errno;
+		closep(&fd);
+		return fail(why, r, "store '%s' can't be listed: %s", s->name, strerror(-r));
+	}
+	while (r == 0 && (d = readdir(dir)))
+		r = scan_file(s, d->d_name);
+	(void)closedir(dir);
+	remove_orphans(s);
+	return r;
+}
+
+/* Who else has it; the lock file is another daemon's word, so only shown. */
+static int fail_busy(int lockfd, const char *dir, struct why *why)
+{
+	char text[4200], *holder, *end;
+	ssize_t n = pread(lockfd, text, sizeof(text) - 1, 0);
+	long pid;
+
+	text[n > 0 ? n : 0] = '\0';
+	pid = strtol(text, &holder, 10);
+	if (pid <= 0 || *holder != '\n')
+		return fail(why, -EBUSY, "store '%s' is in use by another goalfs", dir);
+	end = strrchr(++holder, '\n');
+	if (end)
+		*end = '\0';
+	if (!*holder)
+		return fail(why, -EBUSY, "store '%s' is in use by goalfs pid %ld", dir, pid);
+	return fail(why, -EBUSY, "store '%s' is in use by goalfs pid %ld, mounted on '%s'", dir, pid, holder);
+}
+
+static int lock_dir(struct store *s, const char *dir, struct why *why)
+{
+	_cleanup_close_ int fd = openat(s->dirfd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return fail(why, -errno, "store '%s' can't be written: %s", dir, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EWOULDBLOCK)
+			return fail_busy(fd, dir, why);
+		return fail(why, -errno, "store '%s' can't be locked: %s", dir, strerror(errno));
+	}
+	s->lockfd = take_fd(fd);
+	say_who(s);
+	return 0;
+}
+
+static int make_dirs(const char *dir)
+{
+	_cleanup_free_ char *path = strdup(dir);
+
+	if (!path)
+		return -ENOMEM;
+	for (char *p = path + 1; *p; p++)
+		if (*p == '/') {
+			*p = '\0';
+			(void)mkdir(path, 0700); /* the last one's error says it all */
+			*p = '/';
+		}
+	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* Whoever can write here can put words into a template's mouth. */
+static int check_private(int dirfd, const char *dir, struct why *why)
+{
+	struct stat st;
+
+	if (fstat(dirfd, &st) < 0)
+		return fail(why, -errno, "store '%s': %s", dir, strerror(errno));
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return fail(why, -EPERM, "store '%s' belongs to user %u, not to user %u, who runs goalfs", dir,
+			    st.st_uid, geteuid());
+	if (st.st_mode & 022)
+		return fail(why, -EPERM, "store '%s' can be written by others (mode %04o)", dir,
+			    st.st_mode & 07777);
+	return 0;
+}
+
+static int open_kept(struct store *s, const char *dir, struct why *why)
+{
+	int r;
+
+	s->keeps = true;
+	s->name = strdup(dir);
+	if (!s->name)
+		return -ENOMEM;
+	r = make_dirs(dir);
+	if (r < 0)
+		return fail(why, r, "store '%s' can't be made: %s", dir, strerror(-r));
+	s->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dirfd < 0)
+		return fail(why, -errno, "store '%s' can't be opened: %s", dir, strerror(errno));
+	r = check_private(s->dirfd, dir, why);
+	if (r == 0)
+		r = lock_dir(s, dir, why);
+	if (r == 0)
+		r = scan(s, why);
+	return r;
+}
+
+static int open_temporary(struct store *s, const char *tmpdir, struct why *why)
+{
+	if (!tmpdir)
+		tmpdir = getenv("TMPDIR");
+	if (!tmpdir || !*tmpdir)
+		tmpdir = "/var/tmp";
+	s->name = strdup(tmpdir);
+	if (!s->name)
+		return -ENOMEM;
+	s->dirfd = open(tmpdir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dirfd < 0)
+		return fail(why, -errno, "directory '%s' for temporary files can't be opened: %s", tmpdir,
+			    strerror(errno));
+	return 0;
+}
+
+int store_open(const struct store_options *options, struct store **ret, struct why *why)
+{
+	_cleanup_(store_closep) struct store *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->dirfd = s->lockfd = -1;
+	(void)pthread_mutex_init(&s->lock, NULL);
+	(void)pthread_cond_init(&s->settled, NULL);
+	lock_cond_init(&s->work);
+	s->limit = options->limit;
+	s->high = options->limit / 100 * 95;
+	s->low = options->limit / 100 * 80;
+	s->min_free = options->min_free;
+	s->memory = memory_new(options->memory);
+	s->holder = options->holder ? strdup(options->holder) : NULL;
+	if (!s->memory || (options->holder && !s->holder))
+		return -ENOMEM;
+	r = options->dir ? open_kept(s, options->dir, why) : open_temporary(s, options->tmpdir, why);
+	if (r < 0)
+		return r;
+	*ret = take(s);
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	flush_end(s);
+	while (s->entries)
+		store_drop_entry(s, s->entries);
+	sidecar_done(s);
+	memory_free(s->memory);
+	closep(&s->lockfd);
+	closep(&s->dirfd);
+	(void)pthread_cond_destroy(&s->work);
+	(void)pthread_cond_destroy(&s->settled);
+	(void)pthread_mutex_destroy(&s->lock);
+	free(s->holder);
+	free(s->name);
+	free(s);
+}
+
+void store_figures(struct store *s, struct store_figures *ret)
+{
+	LOCKED(&s->lock);
+
+	ret->bytes_stored = s->bytes;
+	ret->units_made = s->n_made;
+	ret->units_evicted = s->n_evicted;
+}
+
+int store_dirfd(struct store *s)
+{
+	return s->keeps ? s->dirfd : -1;
+}
