@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GOALFS_BACKENDS_CONTENT_CONTENT_H
+#define GOALFS_BACKENDS_CONTENT_CONTENT_H
+
+/*
+ * What the content of a partition (or of a bare disk) can do. One ops struct
+ * per kind, in content.c's list. Containers start at offset 0 of the image they
+ * are given, and never know what lies below.
+ */
+#include "backends/image.h"
+#include "backends/map.h"
+
+struct content {
+	const struct content_ops *ops;
+	const char *kind; /* as blkid calls it, where ops->name covers several: "ext4" of "ext"; static */
+	char label[256];  /* "" when none */
+	char uuid[40];	  /* lower case with dashes, "" when none */
+	uint64_t size;	  /* bytes the content takes of its container; 0 when it doesn't say */
+};
+
+/* Outcomes of `grow` besides 0 and a negative errno. */
+#define CONTENT_FITS 1 /* it can't use the room: too little for a useful unit */
+
+struct content_ops {
+	const char *name; /* "ext4", "xfs", "luks": for people */
+	/*
+	 * 0 and `ret` filled in; 1 not this kind; -EBADMSG this kind, but damaged;
+	 * another errno. NULL in what is known by name only: content.c has its magic.
+	 */
+	int (*probe)(struct image *container, struct content *ret, struct why *why);
+	/*
+	 * NULL: known by name only, can't be grown; `why_not` then says why.
+	 *
+	 * `grown` is the container at its new size: the old bytes, then zeros. The
+	 * draft, as large, stands over it; the content paints its new metadata
+	 * there, after it has painted zeros from its old end to the new one (what
+	 * stood there, an old backup table, is no longer anything). Nothing is
+	 * painted unless all checks were passed: on an error the draft is dropped.
+	 * Returns 0, CONTENT_FITS, -EBADMSG for damage, -EOPNOTSUPP with the reason
+	 * for what must not or can't be grown. Deterministic: no clock, no random.
+	 * `describe` gets one line for the plan, without indentation or newline:
+	 * "ext4 grown from 6G to 20G, 48 to 160 groups".
+	 */
+	int (*grow)(struct image *grown, const struct content *c, struct map_draft *draft,
+		    struct text *describe, struct why *why);
+	const char *why_not; /* goes on "... can't be grown: ", lower case, no full stop */
+	/*
+	 * Its own records stand at the end of the container, which therefore must
+	 * not grow either, not even with the content left alone.
+	 */
+	bool at_end;
+};
+
+/*
+ * Finds out what a container holds. 0; 1 when nothing known is there; -EBADMSG
+ * and other errnos as above. Reads some KB at most.
+ */
+int content_probe(struct image *container, struct content *ret, struct why *why);
+
+extern const struct content_ops ext_content;
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/content/content.h"
+#include "backends/content/ext_grow.h"
+#include "backends/content/ext_super.h"
+#include "base/size.h"
+
+static void format_uuid(char text[static 37], const uint8_t uuid[static 16])
+{
+	for (int i = 0; i < 16; i++) {
+		text += sprintf(text, "%02x", uuid[i]);
+		if (i == 3 || i == 5 || i == 7 || i == 9)
+			*text++ = '-';
+	}
+	*text = '\0';
+}
+
+static int ext_probe(struct image *container, struct content *ret, struct why *why)
+{
+	char claimed[SIZE_TEXT_MAX], there[SIZE_TEXT_MAX];
+	struct disk_ext_super disk;
+	struct ext_super s;
+	uint64_t size;
+	int r = ext_super_read(container, &disk, &s, why);
+
+	if (r != 0)
+		return r;
+	size = s.blocks * s.block_size;
+	if (size > container->size)
+		return fail(why, -EBADMSG, "%s takes %s, but there are only %s: truncated image",
+			    ext_super_name(&s), size_format(claimed, size),
+			    size_format(there, container->size));
+	*ret = (struct content){ .ops = &ext_content, .kind = ext_super_name(&s), .size = size };
+	memcpy(ret->label, s.label, sizeof(s.label));
+	format_uuid(ret->uuid, s.uuid);
+	return 0;
+}
+
+const struct content_ops ext_content = {
+	.name = "ext",
+	.probe = ext_probe,
+	.grow = ext_grow,
+};

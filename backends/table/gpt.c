@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The GUID partition table (UEFI specification, chapter 5).
+ *
+ *	sector 0    protective mbr: one entry of type ee, from sector 1 on
+ *	1           header: where the array is, what is usable, checksums of both
+ *	2..33       array of entries (128 of 128 bytes as a rule)
+ *	            first_usable .. last_usable: the partitions
+ *	-33..-2     backup array
+ *	-1          backup header: its own place, its own checksum, the same array
+ *
+ * Growing moves the backup to the new end, where the array is shown a second
+ * time by an alias, and changes 8 bytes of one entry and 28 of the header. The
+ * sector's size is not recorded anywhere: the header stands at 512 or at 4096.
+ *
+ * A table whose primary is damaged is refused even if the backup is sound. The
+ * guest's kernel doesn't look at the backup either, unless told so, and growth
+ * would have to write a primary anew: a repair that the same template at its
+ * own size doesn't get.
+ */
+#include "backends/table/table.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <lzma.h>
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "base/size.h"
+
+struct disk_gpt_header {  /* little-endian */
+	uint8_t magic[8]; /* "EFI PART" */
+	uint8_t revision[4];
+	uint8_t header_size[4];
+	uint8_t header_crc[4]; /* of header_size bytes, this field zero */
+	uint8_t reserved[4];
+	uint8_t my_lba[8];
+	uint8_t alternate_lba[8];
+	uint8_t first_usable[8];
+	uint8_t last_usable[8]; /* inclusive */
+	uint8_t disk_guid[16];
+	uint8_t array_lba[8];
+	uint8_t n_entries[4];
+	uint8_t entry_size[4];
+	uint8_t array_crc[4];
+};
+_Static_assert(sizeof(struct disk_gpt_header) == 92, "gpt header");
+
+struct disk_gpt_entry {
+	uint8_t type[16]; /* all zero: unused */
+	uint8_t guid[16];
+	uint8_t first[8];
+	uint8_t last[8]; /* inclusive */
+	uint8_t attributes[8];
+	uint8_t name[72]; /* utf-16 */
+};
+_Static_assert(sizeof(struct disk_gpt_entry) == 128, "gpt entry");
+
+#define MBR_ENTRIES   446
+#define MBR_SIGNATURE 510
+#define EE	      0xee
+
+#define BOOTABLE  (UINT64_C(1) << 2) /* "legacy BIOS bootable" */
+#define ALIGNMENT MiB
+
+/* What a header may make us allocate; PARTITIONS_MAX entries of the usual size are an eighth of it. */
+#define ARRAY_MAX MiB
+/* Room that the specification wants reserved for the array at least. */
+#define ARRAY_ROOM UINT64_C(16384)
+
+/* A table as it was read and checked: table.raw. */
+struct gpt {
+	uint64_t sector, sectors; /* bytes in one; how many the disk has */
+	uint64_t alternate, first_usable, last_usable, array_lba;
+	uint32_t header_size, n_entries, entry_size;
+	uint8_t disk_mbr[512];
+	uint8_t disk_header[512];
+	uint8_t disk_array[]; /* n_entries * entry_size */
+};
+
+static uint64_t array_size(const struct gpt *g)
+{
+	return (uint64_t)g->n_entries * g->entry_size;
+}
+
+/* Sectors that the array and what is reserved for it take at the end of the disk. */
+static uint64_t array_room(const struct gpt *g)
+{
+	return div_up(max_u64(array_size(g), ARRAY_ROOM), g->sector);
+}
+
+static uint32_t header_crc(const uint8_t disk_header[512], uint32_t header_size)
+{
+	uint8_t copy[512];
+
+	memcpy(copy, disk_header, header_size);
+	memset(((struct disk_gpt_header *)copy)->header_crc, 0, 4);
+	return lzma_crc32(copy, header_size, 0);
+}
+
+static int check_header(const uint8_t disk_header[512], uint64_t lba, struct why *why)
+{
+	const struct disk_gpt_header *disk = (const void *)disk_header;
+	uint32_t size = get_le32(disk->header_size), have = get_le32(disk->header_crc), want;
+	uint64_t my_lba = get_le64(disk->my_lba);
+
+	if (size < sizeof(*disk) || size > 512)
+		return fail(why, -EBADMSG, "its header claims to be %" PRIu32 " bytes long", size);
+	want = header_crc(disk_header, size);
+	if (have != want)
+		return fail(why, -EBADMSG, "its header says checksum %08" PRIx32 ", but has %08" PRIx32, have,
+			    want);
+	if (get_le32(disk->revision) >> 16 != 1)
+		return fail(why, -EOPNOTSUPP, "the gpt is of revision %08" PRIx32 "; only 1.0 is known",
+			    get_le32(disk->revision));
+	if (my_lba != lba)
+		return fail(why, -EBADMSG, "its header stands at sector %" PRIu64 ", but says %" PRIu64, lba,
+			    my_lba);
+	return 0;
+}
+
+static int check_array_claims(uint32_t n, uint32_t entry_size, struct why *why)
+{
+	if (entry_size < sizeof(struct disk_gpt_entry) || (entry_size & (entry_size - 1)))
+		return fail(why, -EBADMSG,
+			    "its entries are %" PRIu32 " bytes long, which is no power of two from 128 on",
+			    entry_size);
+	if (n == 0 || n > PARTITIONS_MAX || (uint64_t)n * entry_size > ARRAY_MAX)
+		return fail(why, -EBADMSG,
+			    "it claims %" PRIu32 " entries of %" PRIu32 " bytes; up to %d are handled", n,
+			    entry_size, PARTITIONS_MAX);
+	return 0;
+}
+
+static void decode_header(const uint8_t disk_header[512], struct gpt *g)
+{
+	const struct disk_gpt_header *disk = (const void *)disk_header;
+
+	g->alternate = get_le64(disk->alternate_lba);
+	g->first_usable = get_le64(disk->first_usable);
+	g->last_usable = get_le64(disk->last_usable);
+	g->array_lba = get_le64(disk->array_lba);
+	g->header_size = get_le32(disk->header_size);
+	g->n_entries = get_le32(disk->n_entries);
+	g->entry_size = get_le32(disk->entry_size);
+	memcpy(g->disk_header, disk_header, sizeof(g->disk_header));
+}
+
+static int read_array(struct image *disk, struct gpt *g, struct why *why)
+{
+	const struct disk_gpt_header *disk_header = (const void *)g->disk_header;
+	uint32_t have, want;
+	int r;
+
+	if (g->array_lba > g->sectors || !range_ok(g->array_lba * g->sector, array_size(g), disk->size))
+		return fail(why, -EBADMSG, "its array would stand at sector %" PRIu64 " of a disk of %" PRIu64,
+			    g->array_lba, g->sectors);
+	r = image_pread(disk, g->disk_array, array_size(g), g->array_lba * g->sector, why);
+	if (r < 0)
+		return r;
+	have = get_le32(disk_header->array_crc);
+	want = lzma_crc32(g->disk_array, array_size(g), 0);
+	if (have != want)
+		return fail(why, -EBADMSG, "its array should have checksum %08" PRIx32 ", but has %08" PRIx32,
+			    have, want);
+	return 0;
+}
+
+/* The table whose header stands at sector `lba`, by its checksums. 0; 1: no header there; or an error. */
+static int load(struct image *disk, uint64_t sector, uint64_t lba, struct gpt **ret, struct why *why)
+{
+	_cleanup_free_ struct gpt *g = NULL;
+	const struct disk_gpt_header *disk_header;
+	uint8_t buf[512];
+	int r;
+
+	if (lba >= disk->size / sector)
+		return 1;
+	r = image_pread(disk, buf, sizeof(buf), lba * sector, why);
+	if (r < 0)
+		return r;
+	disk_header = (const void *)buf;
+	if (memcmp(disk_header->magic, "EFI PART", 8) != 0)
+		return 1;
+	r = check_header(buf, lba, why);
+	if (r == 0)
+		r = check_array_claims(get_le32(disk_header->n_entries), get_le32(disk_header->entry_size),
+				       why);
+	if (r < 0)
+		return r;
+	g = calloc(1,
+		   sizeof(*g) + (size_t)get_le32(disk_header->n_entries) * get_le32(disk_header->entry_size));
+	if (!g)
+		return -ENOMEM;
+	g->sector = sector;
+	g->sectors = disk->size / sector;
+	decode_header(buf, g);
+	r = read_array(disk, g, why);
+	if (r < 0)
+		return r;
+	*ret = take(g);
+	return 0;
+}
+
+static bool backup_is_sound(struct image *disk)
+{
+	static const uint64_t sectors[] = { 512, 4096 };
+
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_free_ struct gpt *g = NULL;
+		uint64_t n = disk->size / sectors[i];
+
+		if (n > 2 && load(disk, sectors[i], n - 1, &g, /* why= */ NULL) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int load_primary(struct image *disk, struct gpt **ret, struct why *why)
+{
+	struct why at_512 = { "" }, at_4096 = { "" };
+	int r_512, r_4096;
+
+	r_512 = load(disk, 512, 1, ret, &at_512);
+	if (r_512 != 1 && r_512 != -EBADMSG)
+		return r_512 < 0 ? fail(why, r_512, "%s", why_text(&at_512, r_512)) : 0;
+	/* A header at 512 may be left over from a time when the sectors were smaller. */
+	r_4096 = load(disk, 4096, 1, ret, &at_4096);
+	if (r_4096 != 1 && r_4096 != -EBADMSG)
+		return r_4096 < 0 ? fail(why, r_4096, "%s", why_text(&at_4096, r_4096)) : 0;
+	return fail(why, -EBADMSG, "the gpt is damaged: %s%s",
+		    r_512 < 0	 ? at_512.text
+		    : r_4096 < 0 ? at_4096.text
+				 : "its mbr protects it, but its header is gone",
+		    backup_is_sound(disk)
+			    ? "; the backup at the end of the disk is sound, gdisk can repair the template"
+			    : "");
+}
+
+/* Linux goes by the same rule: no gpt without an mbr that protects it. */
+static bool mbr_protects(const uint8_t disk_mbr[512])
+{
+	if (get_le16(disk_mbr + MBR_SIGNATURE) != 0xaa55)
+		return false;
+	for (const uint8_t *e = disk_mbr + MBR_ENTRIES; e < disk_mbr + MBR_SIGNATURE; e += 16)
+		if (e[4] == EE && get_le32(e + 8) == 1)
+			return true;
+	return false;
+}
+
+static int check_ranges(const struct gpt *g, struct why *why)
+{
+	uint64_t array_end = g->array_lba + div_up(array_size(g), g->sector);
+
+	if (g->array_lba < 2 || array_end > g->first_usable)
+		return fail(why, -EBADMSG,
+			    "the gpt is damaged: its array at sector %" PRIu64
+			    " ends behind the first usable sector, %" PRIu64,
+			    g->array_lba, g->first_usable);
+	if (g->last_usable >= g->sectors)
+		return fail(why, -EBADMSG,
+			    "truncated image: its gpt speaks of %" PRIu64
+			    " sectors and more, the disk has %" PRIu64,
+			    g->last_usable + 1, g->sectors);
+	if (g->first_usable > g->last_usable)
+		return fail(why, -EBADMSG, "the gpt is damaged: its usable sectors are %" PRIu64 " to %" PRIu64,
+			    g->first_usable, g->last_usable);
+	return 0;
+}
+
+static void guid_text(char *text, size_t size, const uint8_t guid[16])
+{
+	(void)snprintf(text, size, "%08" PRIx32 "-%04x-%04x-%02x%02x-%02x%02x%02x%02x%02x%02x", get_le32(guid),
+		       get_le16(guid + 4), get_le16(guid + 6), guid[8], guid[9], guid[10], guid[11], guid[12],
+		       guid[13], guid[14], guid[15]);
+}
+
+static char *put_utf8(char *p, uint32_t c)
+{
+	if (c < 0x80) {
+		*p++ = (char)c;
+	} else if (c < 0x800) {
+		*p++ = (char)(0xc0 | c >> 6);
+		*p++ = (char)(0x80 | (c & 0x3f));
+	} else if (c < 0x10000) {
+		*p++ = (char)(0xe0 | c >> 12);
+		*p++ = (char)(0x80 | (c >> 6 & 0x3f));
+		*p++ = (char)(0x80 | (c & 0x3f));
+	} else {
+		*p++ = (char)(0xf0 | c >> 18);
+		*p++ = (char)(0x80 | (c >> 12 & 0x3f));
+		*p++ = (char)(0x80 | (c >> 6 & 0x3f));
+		*p++ = (char)(0x80 | (c & 0x3f));
+	}
+	return p;
+}
+
+/* UTF-16 to UTF-8, at most 3 bytes a unit; what is no character, or controls a terminal, becomes U+FFFD. */
+static void name_text(char *text, const uint8_t name[72])
+{
+	for (int i = 0; i < 36; i++) {
+		uint32_t c = get_le16(name + 2 * i), low = i < 35 ? get_le16(name + 2 * i + 2) : 0;
+
+		if (c == 0)
+			break;
+		if (c >= 0xd800 && c < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
+			c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+			i++;
+		} else if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0xd800 && c < 0xe000)) {
+			c = 0xfffd;
+		}
+		text = put_utf8(text, c);
+	}
+	*text = '\0';
+}
+
+static int add_entry(const struct gpt *g, unsigned number, const struct disk_gpt_entry *disk_entry,
+		     struct table *t, struct why *why)
+{
+	struct partition p = { .number = number };
+	uint64_t first = get_le64(disk_entry->first), last = get_le64(disk_entry->last);
+
+	if (first > last || first < g->first_usable || last > g->last_usable)
+		return fail(why, -EBADMSG,
+			    "the gpt is damaged: partition %u has the sectors %" PRIu64 " to %" PRIu64
+			    ", usable are %" PRIu64 " to %" PRIu64,
+			    number, first, last, g->first_usable, g->last_usable);
+	p.start = first * g->sector;
+	p.length = (last - first + 1) * g->sector;
+	p.bootable = get_le64(disk_entry->attributes) & BOOTABLE;
+	guid_text(p.kind, sizeof(p.kind), disk_entry->type);
+	name_text(p.label, disk_entry->name);
+	return table_add(t, &p, why);
+}
+
+static int add_entries(const struct gpt *g, struct table *t, struct why *why)
+{
+	for (unsigned i = 0; i < g->n_entries; i++) {
+		const struct disk_gpt_entry *e = (const void *)(g->disk_array + (size_t)i * g->entry_size);
+		int r;
+
+		if (bytes_are_zero(e->type, sizeof(e->type)))
+			continue;
+		r = add_entry(g, i + 1, e, t, why);
+		if (r < 0)
+			return r;
+	}
+	return table_sort(t, why);
+}
+
+static int gpt_read(struct image *disk, struct table *ret, struct why *why)
+{
+	_cleanup_free_ struct gpt *g = NULL;
+	_cleanup_(table_done) struct table t = { .ops = &gpt_table };
+	uint8_t disk_mbr[512];
+	int r;
+
+	if (disk->size < 3 * SECTOR)
+		return 1;
+	r = image_pread(disk, disk_mbr, sizeof(disk_mbr), 0, why);
+	if (r < 0)
+		return r;
+	if (!mbr_protects(disk_mbr))
+		return 1;
+	r = load_primary(disk, &g, why);
+	if (r == 0)
+		r = check_ranges(g, why);
+	if (r == 0)
+		r = add_entries(g, &t, why);
+	if (r < 0)
+		return r;
+	memcpy(g->disk_mbr, disk_mbr, sizeof(disk_mbr));
+	t.sector = (unsigned)g->sector;
+	t.raw = take(g);
+	*ret = t;
+	t = (struct table){ 0 };
+	return 0;
+}
+
+/*
+ * The protective entry covers the whole disk, as far as 32 bits reach. All ones
+ * covers any disk, and a hybrid mbr is somebody's own arrangement: left alone.
+ */
+static void paint_mbr(const struct gpt *g, uint64_t sectors, struct map_draft *draft)
+{
+	size_t at = 0;
+	uint8_t disk_count[4];
+
+	for (size_t e = MBR_ENTRIES; e < MBR_SIGNATURE; e += 16) {
+		if (bytes_are_zero(g->disk_mbr + e, 16))
+			continue;
+		if (at)
+			return;
+		at = e;
+	}
+	if (get_le32(g->disk_mbr + at + 12) == UINT32_MAX)
+		return;
+	put_le32(disk_count, (uint32_t)min_u64(sectors - 1, UINT32_MAX));
+	map_draft_bytes(draft, at + 12, disk_count, sizeof(disk_count));
+}
+
+/* What no tool should find any more: `EFI PART` where the disk used to end. */
+static void paint_old_backup(const struct gpt *g, struct map_draft *draft)
+{
+	uint64_t first;
+
+	if (g->alternate <= g->last_usable || g->alternate >= g->sectors)
+		return;
+	first = g->alternate - min_u64(g->alternate, array_room(g));
+	first = max_u64(first, g->last_usable + 1);
+	map_draft_zero(draft, first * g->sector, (g->alternate + 1 - first) * g->sector);
+}
+
+/* The primary header with `g`'s alternate, last_usable and array_crc changed, then the backup of it all. */
+static void paint_headers(const struct gpt *g, uint64_t alternate, uint32_t array_crc, struct map_draft *draft)
+{
+	uint8_t buf[512];
+	struct disk_gpt_header *disk = (struct disk_gpt_header *)buf;
+	uint64_t last_usable = alternate - array_room(g) - 1;
+
+	memcpy(buf, g->disk_header, sizeof(buf));
+	put_le64(disk->alternate_lba, alternate);
+	put_le64(disk->last_usable, last_usable);
+	put_le32(disk->array_crc, array_crc);
+	put_le32(disk->header_crc, header_crc(buf, g->header_size));
+	map_draft_bytes(draft, g->sector, buf, g->header_size);
+
+	put_le64(disk->my_lba, alternate);
+	put_le64(disk->alternate_lba, 1);
+	put_le64(disk->array_lba, last_usable + 1);
+	put_le32(disk->header_crc, header_crc(buf, g->header_size));
+	map_draft_zero(draft, (last_usable + 1) * g->sector,
+		       map_draft_size(draft) - (last_usable + 1) * g->sector);
+	map_draft_alias(draft, (last_usable + 1) * g->sector, array_size(g), g->array_lba * g->sector);
+	map_draft_bytes(draft, alternate * g->sector, buf, g->header_size);
+}
+
+/* The checksum of the array with one entry's last sector changed; paints the change. */
+static uint32_t paint_entry(const struct gpt *g, unsigned number, uint64_t last, struct map_draft *draft)
+{
+	size_t at = (size_t)(number - 1) * g->entry_size + offsetof(struct disk_gpt_entry, last);
+	uint8_t disk_last[8];
+	uint32_t crc;
+
+	put_le64(disk_last, last);
+	map_draft_bytes(draft, g->array_lba * g->sector + at, disk_last, sizeof(disk_last));
+	crc = lzma_crc32(g->disk_array, at, 0);
+	crc = lzma_crc32(disk_last, sizeof(disk_last), crc);
+	at += sizeof(disk_last);
+	return lzma_crc32(g->disk_array + at, array_size(g) - at, crc);
+}
+
+/* The last sector of the grown disk that partitions may use, once the backup has its room behind it. */
+static int new_last_usable(const struct gpt *g, const struct table *t, uint64_t size, uint64_t *ret,
+			   struct why *why)
+{
+	const struct partition *last = table_last(t);
+	uint64_t sectors = size / g->sector, room = array_room(g) + 2;
+	uint64_t end = last ? last->start + last->length : g->first_usable * g->sector;
+	char end_text[SIZE_TEXT_MAX], size_text[SIZE_TEXT_MAX];
+
+	if (sectors < room || sectors - room + 1 < end / g->sector)
+		return fail(why, -EOPNOTSUPP,
+			    "the gpt needs %" PRIu64
+			    " bytes behind its last partition, which ends at %s, for its backup: a disk "
+			    "of %s leaves too little",
+			    (room - 1) * g->sector, size_format(end_text, end), size_format(size_text, size));
+	*ret = sectors - room;
+	return 0;
+}
+
+static int gpt_grow(struct image *disk, const struct table *t, const struct partition *partition,
+		    struct map_draft *draft, uint64_t *ret_length, struct why *why)
+{
+	const struct gpt *g = t->raw;
+	const struct disk_gpt_header *disk_header = (const void *)g->disk_header;
+	uint32_t array_crc = get_le32(disk_header->array_crc);
+	uint64_t last_usable = 0, end, length = 0;
+	int r;
+
+	r = new_last_usable(g, t, map_draft_size(draft), &last_usable, why);
+	if (r == 0 && partition)
+		r = table_check_last(t, partition, why);
+	if (r < 0)
+		return r;
+	paint_mbr(g, map_draft_size(draft) / g->sector, draft);
+	paint_old_backup(g, draft);
+	if (partition) {
+		end = align_down((last_usable + 1) * g->sector, ALIGNMENT);
+		length = partition->length;
+		if (end > partition->start + length) {
+			length = end - partition->start;
+			array_crc = paint_entry(g, partition->number, end / g->sector - 1, draft);
+		}
+	}
+	paint_headers(g, last_usable + array_room(g) + 1, array_crc, draft);
+	if (partition)
+		*ret_length = length;
+	return map_draft_error(draft);
+}
+
+const struct table_ops gpt_table = {
+	.name = "gpt",
+	.read = gpt_read,
+	.grow = gpt_grow,
+};

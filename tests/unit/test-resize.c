@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The whole step: real disks with real contents, grown, judged by the tools
+ * that made them.
+ */
+#include "tests/unit/test.h"
+
+#include <stdio.h>
+
+#include "backends/content/content.h"
+#include "backends/resize.h"
+#include "base/bytes.h"
+#include "tests/unit/disk.h"
+#include "tests/unit/memimage.h"
+
+#define LEFT_TO_GUEST "    its content is left to the guest\n"
+#define WAYS_OUT                                                                                             \
+	"; @content=none grows disk and partition and leaves the rest to the guest, @expand=none grows the " \
+	"disk alone"
+#define WAYS_OUT_BARE "; @content=none or @expand=none grows the disk alone and leaves the rest to the guest"
+
+/* Two partitions, the second from 17 MiB to the end, of 60 MiB. sgdisk sleeps a second whenever it writes. */
+static int setup(void **state)
+{
+	int r = disk_dir_setup(state);
+
+	if (r == 0) {
+		sh("truncate -s 60M gpt && sgdisk -n 1:0:+16M -t 1:ef00 -n 2:0:0 gpt > log");
+		sh("truncate -s 60M mbr && printf 'label: dos\nstart=2048,size=32768\nstart=34816\n' | "
+		   "sfdisk -q --no-tell-kernel mbr");
+	}
+	return r;
+}
+
+#define P2_START (17 * MiB)
+#define P2_GPT	 (60 * MiB - 33 * 512 - P2_START)
+#define P2_MBR	 (60 * MiB - P2_START)
+
+/* A copy of the table `kind` as the file "disk", its second partition what `make` makes of the file "part". */
+static void make_disk(const char *kind, const char *make)
+{
+	sh("rm -f disk part && cp --sparse=always %s disk && truncate -s %ju part && { %s; } > log 2>&1 && "
+	   "dd if=part of=disk bs=1M seek=17 conv=notrunc,sparse status=none",
+	   kind, strcmp(kind, "gpt") == 0 ? P2_GPT : P2_MBR, make);
+}
+
+static struct image *resize_ok(const struct resize *how, const char *name)
+{
+	_cleanup_(image_unrefp) struct image *below = disk_open(name);
+	struct image *img = NULL;
+	struct why why = { "" };
+	int r = resize_open(how, below, &img, &why);
+
+	if (r != 0)
+		fail_msg("resize failed: %s", why_text(&why, r));
+	assert_int_equal(img->size, how->size);
+	return img;
+}
+
+/* The file NAME grown as told, as the file "grown"; its description must be `describe`. */
+static void resize_file(const struct resize *how, const char *name, const char *describe)
+{
+	_cleanup_(image_unrefp) struct image *img = resize_ok(how, name);
+	_cleanup_(text_done) struct text t = TEXT_EMPTY;
+
+	image_describe(img, &t);
+	if (describe)
+		assert_string_equal(t.chars, describe);
+	disk_save(img, "grown");
+}
+
+static void assert_refused(const struct resize *how, const char *name, int error, const char *reason)
+{
+	_cleanup_(image_unrefp) struct image *below = disk_open(name), *img = NULL;
+	struct why why = { "" };
+
+	assert_int_equal(resize_open(how, below, &img, &why), error);
+	assert_string_equal(why.text, reason);
+}
+
+#define HOW(...) (&(struct resize){ .size = 200 * MiB, __VA_ARGS__ })
+
+static void test_expand_none_grows_the_disk_alone(void **state)
+{
+	make_disk("gpt", "mkswap part");
+	resize_file(HOW(.disk_only = true), "disk", "    gpt: the disk grown alone, its partitions stay\n");
+	sh("sgdisk -v grown | grep -q 'No problems found'");
+	sh("cmp -i 17408 -n $((60*1024*1024 - 17408 - 33*512)) disk grown");
+	make_disk("mbr", "mkswap part");
+	resize_file(HOW(.disk_only = true), "disk", "    mbr: the disk grown alone, its partitions stay\n");
+	sh("cmp -n $((60*1024*1024)) disk grown");
+}
+
+static void test_content_none_grows_disk_and_partition(void **state)
+{
+	make_disk("gpt", "mkfs.xfs -q -d size=20m part 2> /dev/null || mkswap part");
+	resize_file(HOW(.keep_content = true), "disk",
+		    "    gpt: partition 2 grown from 43.0M to 182M\n" LEFT_TO_GUEST);
+	sh("sgdisk -v grown | grep -q 'No problems found'");
+	sh("cmp -i %ju:0 -n %ju grown part", (uintmax_t)P2_START, (uintmax_t)P2_GPT);
+	make_disk("mbr", "mkswap part");
+	resize_file(HOW(.keep_content = true), "disk",
+		    "    mbr: partition 2 grown from 43.0M to 183M\n" LEFT_TO_GUEST);
+	sh("sfdisk --verify -q grown && cmp -i 512 -n $((60*1024*1024 - 512)) disk grown");
+}
+
+static void test_added_room_reads_as_zeros(void **state)
+{
+	make_disk("gpt", "head -c $((43*1024*1024 - 33*512)) /dev/urandom > part");
+	resize_file(HOW(.keep_content = true), "disk", NULL);
+	sh("cmp -i %ju:0 -n %ju grown part", (uintmax_t)P2_START, (uintmax_t)P2_GPT);
+	sh("cmp -i $((60*1024*1024 - 33*512)) -n 8M grown /dev/zero");
+}
+
+static void test_refuses_contents_by_their_names(void **state)
+{
+	static const struct {
+		const char *make, *reason;
+	} cases[] = {
+		{ "mkswap part", "swap and can't be grown: growing swap space is not built yet" },
+		{ "echo x | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 part -",
+		  "luks and can't be grown: it is encrypted: its filesystem can only be grown from inside the "
+		  "guest" },
+		{ "echo x | cryptsetup -q luksFormat --pbkdf pbkdf2 --pbkdf-force-iterations 1000 part -",
+		  "luks and can't be grown: it is encrypted: its filesystem can only be grown from inside the "
+		  "guest" },
+		{ "mkfs.vfat -F 16 part", "fat and can't be grown: growing fat is not built yet" },
+		{ "mkfs.vfat -F 32 part", "fat and can't be grown: growing fat is not built yet" },
+		{ "mkntfs -F -Q -q part", "ntfs and can't be grown: growing ntfs is not built yet" },
+		{ "mkfs.exfat part", "exfat and can't be grown: exfat can't be grown offline" },
+		{ "truncate -s 200M part && mkfs.btrfs -q part && truncate -s 43M part",
+		  "btrfs and can't be grown: growing btrfs is not built yet" },
+		{ "truncate -s 400M part && mkfs.xfs -q part && truncate -s 43M part",
+		  "xfs and can't be grown: growing xfs is not built yet" },
+		{ "truncate -s 400M part && mkfs.f2fs part && truncate -s 43M part",
+		  "f2fs and can't be grown: growing f2fs is not built yet" },
+		{ "mksquashfs ../../etc/apt part -noappend",
+		  "squashfs and can't be grown: read-only squashfs can't be "
+		  "grown offline" },
+		{ "l=$(losetup -f --show part); pvcreate -qq --config 'devices{use_devicesfile=0}' "
+		  "--driverloaded n $l; r=$?; "
+		  "losetup -d $l; test $r = 0",
+		  "lvm2 and can't be grown: growing LVM and the volumes in it is not built yet" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char reason[512];
+
+		make_disk("mbr", cases[i].make);
+		(void)snprintf(reason, sizeof(reason), "partition 2 is %s%s", cases[i].reason, WAYS_OUT);
+		assert_refused(HOW(), "disk", -EOPNOTSUPP, reason);
+	}
+}
+
+static void test_refuses_unknown_content(void **state)
+{
+	make_disk("gpt", "true");
+	assert_refused(HOW(), "disk", -EOPNOTSUPP,
+		       "partition 2 holds nothing that is known here, so nothing that can be grown" WAYS_OUT);
+}
+
+static void test_refuses_a_partition_that_is_not_there(void **state)
+{
+	make_disk("gpt", "true");
+	assert_refused(HOW(.partition = 5), "disk", -EOPNOTSUPP, "the image has no partition 5; it has 1, 2");
+	sh("rm -f none; truncate -s 60M none");
+	assert_refused(HOW(.partition = 1), "none", -EOPNOTSUPP,
+		       "the image has no partition 1: it has no partition table");
+}
+
+static void test_refuses_an_empty_table(void **state)
+{
+	sh("rm -f empty; truncate -s 60M empty && sgdisk -o empty > log");
+	assert_refused(HOW(), "empty", -EOPNOTSUPP,
+		       "the gpt table of the image is empty: no partition can take the room; @expand=none "
+		       "grows the disk "
+		       "alone");
+	resize_file(HOW(.disk_only = true), "empty", NULL);
+	sh("sgdisk -v grown | grep -q 'No problems found'");
+}
+
+static void test_refuses_what_is_not_last(void **state)
+{
+	make_disk("gpt", "mkswap part");
+	assert_refused(
+		HOW(.partition = 1), "disk", -EOPNOTSUPP,
+		"partition 1 can't grow: partition 2 (43.0M) stands behind it, and moving it is not built yet; "
+		"@expand=2 grows that one, @expand=none grows the disk alone");
+}
+
+static void test_refuses_to_shrink(void **state)
+{
+	make_disk("gpt", "true");
+	assert_refused(&(struct resize){ .size = 59 * MiB }, "disk", -EOPNOTSUPP,
+		       "the template holds 60M, and images can't be made smaller than that: 59M is too small");
+}
+
+static void test_own_size_is_the_image_itself(void **state)
+{
+	_cleanup_(image_unrefp) struct image *below = NULL, *img = NULL;
+
+	make_disk("gpt", "true");
+	below = disk_open("disk");
+	assert_int_equal(resize_open(&(struct resize){ .size = 60 * MiB }, below, &img, NULL), 0);
+	assert_ptr_equal(img, below);
+}
+
+static void test_too_little_room_changes_no_partition(void **state)
+{
+	make_disk("gpt", "true");
+	resize_file(&(struct resize){ .size = 60 * MiB + 512 }, "disk",
+		    "    gpt: partition 2 stays 43.0M: too little room for a MiB more\n");
+	sh("sgdisk -v grown | grep -q 'No problems found'");
+}
+
+static void test_refuses_a_bare_unknown_disk(void **state)
+{
+	sh("rm -f none; truncate -s 60M none");
+	assert_refused(
+		HOW(), "none", -EOPNOTSUPP,
+		"the bare disk holds nothing that is known here, so nothing that can be grown" WAYS_OUT_BARE);
+	resize_file(HOW(.disk_only = true), "none", NULL);
+	resize_file(HOW(.keep_content = true), "none", NULL);
+}
+
+static void test_refuses_bare_contents_by_their_names(void **state)
+{
+	sh("rm -f bare; truncate -s 60M bare && mkfs.vfat -F 16 bare > log");
+	assert_refused(HOW(), "bare", -EOPNOTSUPP,
+		       "the bare disk is fat and can't be grown: growing fat is not built yet" WAYS_OUT_BARE);
+	resize_file(HOW(.keep_content = true), "bare", NULL);
+	sh("cmp -n $((60*1024*1024)) bare grown && cmp -i $((60*1024*1024)):0 -n $((140*1024*1024)) grown "
+	   "/dev/zero");
+}
+
+/* A member of a raid array in the partition, superblock of that version, written without a running array. */
+static void make_raid_member(const char *kind, const char *version)
+{
+	/* The sizes are those of the partition; the superblock's place follows from them. */
+	uint64_t size = strcmp(kind, "gpt") == 0 ? P2_GPT : P2_MBR;
+	uint8_t super[4096] = { 0 };
+	uint64_t at;
+	FILE *f;
+
+	make_disk(kind, "mkfs.ext4 -qF part 20M");
+	put_le32(super, 0xa92b4efc);
+	if (strcmp(version, "0.90") == 0) {
+		at = align_down(size, 64 * KiB) - 64 * KiB;
+	} else {
+		at = strcmp(version, "1.0") == 0   ? align_down(size / 512 - 16, 8) * 512
+		     : strcmp(version, "1.2") == 0 ? 4096
+						   : 0;
+		put_le32(super + 4, 1);
+		put_le64(super + 144, at / 512);
+	}
+	f = fopen(disk_path("disk"), "r+");
+	assert_int_equal(fseek(f, P2_START + at, SEEK_SET), 0);
+	assert_int_equal(fwrite(super, sizeof(super), 1, f), 1);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void test_never_grows_what_has_records_at_its_end(void **state)
+{
+	static const char *const versions[] = { "0.90", "1.0" };
+
+	for (size_t i = 0; i < 4; i++) {
+		const char *reason = "partition 2 is mdraid and can't grow at all: this member of a raid array "
+				     "has its records "
+				     "at the end, where they have to stay; @expand=none grows the disk alone";
+
+		make_raid_member(i < 2 ? "gpt" : "mbr", versions[i % 2]);
+		assert_refused(HOW(), "disk", -EOPNOTSUPP, reason);
+		assert_refused(HOW(.keep_content = true), "disk", -EOPNOTSUPP, reason);
+		resize_file(HOW(.disk_only = true), "disk", NULL);
+	}
+}
+
+static void test_leaves_raid_members_of_later_versions_to_the_guest(void **state)
+{
+	static const char *const versions[] = { "1.1", "1.2" };
+
+	for (size_t i = 0; i < 2; i++) {
+		make_raid_member("gpt", versions[i]);
+		assert_refused(HOW(), "disk", -EOPNOTSUPP,
+			       "partition 2 is mdraid and can't be grown: a member of a raid array can only be "
+			       "grown from "
+			       "inside the guest" WAYS_OUT);
+		resize_file(HOW(.keep_content = true), "disk", NULL);
+	}
+}
+
+static void test_never_grows_a_bare_raid_member(void **state)
+{
+	sh("rm -f bare; truncate -s 60M bare && head -c 12 /dev/zero > z && "
+	   "printf '\\374\\116\\053\\251' | dd of=bare bs=1 seek=$((60*1024*1024 - 65536)) conv=notrunc "
+	   "status=none");
+	assert_refused(HOW(.disk_only = true), "bare", -EOPNOTSUPP,
+		       "the bare disk is mdraid and can't grow at all: this member of a raid array has its "
+		       "records at the "
+		       "end, where they have to stay");
+}
+
+/* What content_probe says of the file "part", beside what blkid says. */
+static void assert_probed(const char *make, const char *name, const char *blkid_name)
+{
+	_cleanup_(image_unrefp) struct image *part = NULL;
+	_cleanup_free_ char *label = NULL, *uuid = NULL, *type = NULL;
+	struct content c;
+
+	sh("rm -f part; truncate -s 400M part && { %s; } > log 2>&1", make);
+	part = disk_open("part");
+	assert_int_equal(content_probe(part, &c, NULL), 0);
+	assert_string_equal(c.ops->name, name);
+	type = sh_text("blkid -p -o value -s TYPE part | tr -d '\\n'");
+	label = sh_text("blkid -p -o value -s LABEL part | tr -d '\\n'");
+	uuid = sh_text("blkid -p -o value -s UUID part | tr -d '\\n' | tr A-Z a-z");
+	assert_string_equal(type, blkid_name);
+	assert_string_equal(c.label, label);
+	assert_string_equal(c.uuid, uuid);
+	assert_true(testimage_count(part).bytes < 70 * KiB);
+}
+
+static void test_probes_labels_and_uuids(void **state)
+{
+	assert_probed("mkswap -L 'my swap' part", "swap", "swap");
+	assert_probed("mkswap -p 65536 -L big part", "swap", "swap");
+	assert_probed("mkfs.xfs -L root part", "xfs", "xfs");
+	assert_probed("mkfs.vfat -n EFI -F 32 part", "fat", "vfat");
+	assert_probed("mkfs.vfat -n EFI -F 16 part", "fat", "vfat");
+	assert_probed("mkfs.vfat -F 16 part", "fat", "vfat");
+	assert_probed("mkfs.btrfs -L fedora part", "btrfs", "btrfs");
+	assert_probed("echo x | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 part -",
+		      "luks", "crypto_LUKS");
+	assert_probed("echo x | cryptsetup -q luksFormat --label vault --pbkdf pbkdf2 --pbkdf-force-iterations "
+		      "1000 part -",
+		      "luks", "crypto_LUKS");
+}
+
+static void test_probes_sizes(void **state)
+{
+	static const struct {
+		const char *make;
+		uint64_t size;
+	} cases[] = {
+		{ "mkswap part", 400 * MiB },
+		{ "mkfs.xfs part", 400 * MiB },
+		{ "mkfs.vfat -F 16 part", 13003 * 63 * 512 /* whole tracks */ },
+		{ "mkntfs -F -Q part", 400 * MiB },
+		{ "mkfs.exfat part", 400 * MiB },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(image_unrefp) struct image *part = NULL;
+		struct content c;
+
+		sh("rm -f part; truncate -s 400M part && { %s; } > log 2>&1", cases[i].make);
+		part = disk_open("part");
+		assert_int_equal(content_probe(part, &c, NULL), 0);
+		if (c.size != cases[i].size)
+			fail_msg("'%s' is %ju bytes", cases[i].make, (uintmax_t)c.size);
+	}
+}
+
+static void test_a_damaged_table_is_refused(void **state)
+{
+	_cleanup_(image_unrefp) struct image *below = NULL, *img = NULL;
+
+	make_disk("gpt", "mkswap part");
+	sh("printf x | dd of=disk bs=1 seek=1100 conv=notrunc status=none");
+	below = disk_open("disk");
+	assert_int_equal(resize_open(HOW(), below, &img, NULL), -EBADMSG);
+	assert_int_equal(resize_open(HOW(.disk_only = true), below, &img, NULL), -EBADMSG);
+}
+
+/* ext4 inside: files that are there before must be there after, to the kernel's eyes. */
+
+#define MAKE_EXT4                                                                                             \
+	"rm -rf files && mkdir -p files/d && seq 100000 > files/numbers && head -c 3000000 /dev/urandom > "   \
+	"files/d/noise && "                                                                                   \
+	"for i in $(seq 200); do echo $i > files/d/$i; done && ln -s d/noise files/link && mkfs.ext4 -qF -d " \
+	"files part"
+
+/* What is at that offset of the file "grown" must pass e2fsck, mount, hold the files, and take 100 MiB more. */
+static void judge_ext4(uint64_t offset, uint64_t length)
+{
+	sh("rm -f fs && dd if=grown of=fs bs=64K iflag=skip_bytes,count_bytes skip=%ju count=%ju conv=sparse "
+	   "status=none && "
+	   "truncate -s %ju fs && e2fsck -fn fs > log 2>&1 || { cat log; false; }",
+	   (uintmax_t)offset, (uintmax_t)length, (uintmax_t)length);
+	sh("mkdir -p m && l=$(losetup -f -o %ju --sizelimit %ju --show grown) && mount $l m && "
+	   "diff -r --no-dereference -x lost+found files m && fallocate -l 100M m/more && df --output=size m | "
+	   "tail -1 > size; "
+	   "r=$?; umount m; losetup -d $l; exit $r",
+	   (uintmax_t)offset, (uintmax_t)length);
+	sh("rm -f fs && dd if=grown of=fs bs=64K iflag=skip_bytes,count_bytes skip=%ju count=%ju conv=sparse "
+	   "status=none && "
+	   "e2fsck -fn fs > log 2>&1 || { cat log; false; }",
+	   (uintmax_t)offset, (uintmax_t)length);
+}
+
+static void test_grows_ext4_in_gpt(void **state)
+{
+	make_disk("gpt", MAKE_EXT4);
+	resize_file(HOW(), "disk",
+		    "    gpt: partition 2 grown from 43.0M to 182M\n    ext4 grown from 43.0M to 182M, 6 to 23 "
+		    "groups\n");
+	sh("sgdisk -v grown | grep -q 'No problems found'");
+	judge_ext4(P2_START, 182 * MiB);
+}
+
+static void test_grows_ext4_in_mbr(void **state)
+{
+	make_disk("mbr", MAKE_EXT4);
+	resize_file(HOW(.partition = 2), "disk",
+		    "    mbr: partition 2 grown from 43.0M to 183M\n    ext4 grown from 43.0M to 183M, 6 to 23 "
+		    "groups\n");
+	sh("sfdisk --verify -q grown");
+	judge_ext4(P2_START, 183 * MiB);
+}
+
+static void test_grows_bare_ext4(void **state)
+{
+	sh("rm -f part disk; truncate -s 43M part && " MAKE_EXT4 " && mv part disk");
+	resize_file(HOW(), "disk",
+		    "    no partition table: the disk holds one thing, if any\n"
+		    "    ext4 grown from 43.0M to 200M, 6 to 25 groups\n");
+	judge_ext4(0, 200 * MiB);
+}
+
+static void test_grows_what_is_grown_already(void **state)
+{
+	_cleanup_(image_unrefp) struct image *below = NULL, *once = NULL, *twice = NULL;
+
+	make_disk("gpt", MAKE_EXT4);
+	below = disk_open("disk");
+	assert_int_equal(resize_open(&(struct resize){ .size = 100 * MiB }, below, &once, NULL), 0);
+	assert_int_equal(resize_open(HOW(), once, &twice, NULL), 0);
+	disk_save(twice, "grown");
+	sh("sgdisk -v grown | grep -q 'No problems found'");
+	judge_ext4(P2_START, 182 * MiB);
+}
+
+static void test_hides_the_old_backup_from_a_filesystem_grown_later(void **state)
+{
+	/* With @content=none the guest grows it itself; what it finds in the added room is zeros. */
+	make_disk("gpt", MAKE_EXT4);
+	resize_file(HOW(.keep_content = true), "disk", NULL);
+	sh("l=$(losetup -f -o %ju --sizelimit %ju --show grown) && e2fsck -fy $l > log 2>&1; resize2fs $l >> "
+	   "log 2>&1; "
+	   "r=$?; losetup -d $l; exit $r",
+	   (uintmax_t)P2_START, (uintmax_t)(182 * MiB));
+	judge_ext4(P2_START, 182 * MiB);
+}
+
+static void test_says_when_the_room_is_too_little_for_the_content(void **state)
+{
+	/* One whole group; a second one of 1 MiB would hold nothing but its own tables. */
+	sh("rm -f part disk; truncate -s 128M part && mkfs.ext4 -qF -b 4096 -I 256 -i 8192 part && truncate -s "
+	   "129M disk && "
+	   "echo start=2048 | sfdisk -q --no-tell-kernel -X dos disk && dd if=part of=disk bs=1M seek=1 "
+	   "conv=notrunc,sparse "
+	   "status=none");
+	resize_file(&(struct resize){ .size = 130 * MiB }, "disk",
+		    "    mbr: partition 1 grown from 128M to 129M\n    ext4 stays as it is: too little room "
+		    "for more of it\n");
+	sh("sfdisk --verify -q grown && cmp -i 1M -n 128M disk grown && cmp -i 129M:0 -n 1M grown /dev/zero");
+}
+
+static void test_reads_little(void **state)
+{
+	_cleanup_(image_unrefp) struct image *below = NULL, *img = NULL;
+	struct read_count count;
+
+	make_disk("gpt", MAKE_EXT4);
+	below = disk_open("disk");
+	assert_int_equal(resize_open(HOW(), below, &img, NULL), 0);
+	count = testimage_count(below);
+	/* 17.4 KB of table, 20 KB to know the content, and what growing ext4 needs. */
+	if (count.bytes > 64 * KiB || count.reads > 24)
+		fail_msg("%ju bytes in %ju reads", (uintmax_t)count.bytes, (uintmax_t)count.reads);
+}
+
+static void test_refuses_truncated_filesystems(void **state)
+{
+	make_disk("mbr", "truncate -s 50M part && mkfs.ext4 -qF part && truncate -s 43M part");
+	assert_refused(HOW(), "disk", -EBADMSG,
+		       "partition 2: ext4 takes 50M, but there are only 43M: truncated image" WAYS_OUT);
+}
+
+static void test_refuses_filesystems_that_were_in_use(void **state)
+{
+	make_disk("mbr", "mkfs.ext4 -qF part && debugfs -w -R 'feature needs_recovery' part");
+	assert_refused(HOW(), "disk", -EOPNOTSUPP,
+		       "partition 2: its journal must be replayed first: this ext4 was in use when the image "
+		       "was made; "
+		       "mount it once or run e2fsck" WAYS_OUT);
+}
+
+static void test_refuses_what_a_hash_tree_seals(void **state)
+{
+	make_disk("mbr", "truncate -s 20M part && mkfs.ext4 -qF part && truncate -s 43M part && "
+			 "veritysetup format --data-blocks 5120 --hash-offset 20971520 part part");
+	assert_refused(HOW(), "disk", -EOPNOTSUPP,
+		       "partition 2 is ext4 and can't be grown: a hash tree that seals it stands behind the "
+		       "filesystem" WAYS_OUT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_expand_none_grows_the_disk_alone),
+		cmocka_unit_test(test_content_none_grows_disk_and_partition),
+		cmocka_unit_test(test_added_room_reads_as_zeros),
+		cmocka_unit_test(test_refuses_contents_by_their_names),
+		cmocka_unit_test(test_refuses_unknown_content),
+		cmocka_unit_test(test_refuses_a_partition_that_is_not_there),
+		cmocka_unit_test(test_refuses_an_empty_table),
+		cmocka_unit_test(test_refuses_what_is_not_last),
+		cmocka_unit_test(test_refuses_to_shrink),
+		cmocka_unit_test(test_own_size_is_the_image_itself),
+		cmocka_unit_test(test_too_little_room_changes_no_partition),
+		cmocka_unit_test(test_refuses_a_bare_unknown_disk),
+		cmocka_unit_test(test_refuses_bare_contents_by_their_names),
+		cmocka_unit_test(test_never_grows_what_has_records_at_its_end),
+		cmocka_unit_test(test_leaves_raid_members_of_later_versions_to_the_guest),
+		cmocka_unit_test(test_never_grows_a_bare_raid_member),
+		cmocka_unit_test(test_probes_labels_and_uuids),
+		cmocka_unit_test(test_probes_sizes),
+		cmocka_unit_test(test_a_damaged_table_is_refused),
+		cmocka_unit_test(test_grows_ext4_in_gpt),
+		cmocka_unit_test(test_grows_ext4_in_mbr),
+		cmocka_unit_test(test_grows_bare_ext4),
+		cmocka_unit_test(test_grows_what_is_grown_already),
+		cmocka_unit_test(test_hides_the_old_backup_from_a_filesystem_grown_later),
+		cmocka_unit_test(test_says_when_the_room_is_too_little_for_the_content),
+		cmocka_unit_test(test_reads_little),
+		cmocka_unit_test(test_refuses_truncated_filesystems),
+		cmocka_unit_test(test_refuses_filesystems_that_were_in_use),
+		cmocka_unit_test(test_refuses_what_a_hash_tree_seals),
+	};
+
+	return cmocka_run_group_tests(tests, setup, disk_dir_teardown);
+}
