@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "backends/backend.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "backends/cache/cache.h"
+#include "backends/decode/xz.h"
+#include "backends/layout/qcow2.h"
+#include "backends/library/library.h"
+#include "backends/resize.h"
+#include "backends/source/file.h"
+
+/* In the order of the way up: where plans cost the same, the earlier row wins. */
+/* clang-format off */
+static const struct backend *const backends[] = {
+	&file_backend,
+	&xz_backend,
+	&cache_backend,
+	&resize_backend,
+	&qcow2_layout_backend,
+};
+/* clang-format on */
+
+#define N_BACKENDS (sizeof(backends) / sizeof(backends[0]))
+
+static struct transition transitions[N_BACKENDS + 1];
+
+static void fill_transitions(void)
+{
+	for (size_t i = 0; i < N_BACKENDS; i++)
+		transitions[i] = (struct transition){ backends[i]->name, backends[i]->offer };
+}
+
+const struct transition *registry_transitions(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, fill_transitions);
+	return transitions;
+}
+
+static const struct backend *backend_named(const char *name)
+{
+	for (size_t i = 0; i < N_BACKENDS; i++)
+		if (strcmp(backends[i]->name, name) == 0)
+			return backends[i];
+	return NULL;
+}
+
+/*
+ * Images that are open, by what made them: the template's identity and the steps
+ * so far. The list holds no refs; an image takes itself off as it closes. The
+ * lock covers the list alone and is never held while a step is opened, so two
+ * may open the same image at once: the second to come back finds the first
+ * one's on the list and drops its own.
+ */
+struct entry {
+	struct registry *registry;
+	struct image *image; /* no ref */
+	char *key;
+	struct entry *next;
+};
+
+struct registry {
+	pthread_mutex_t lock;
+	struct entry *entries; /* guarded by lock */
+};
+
+struct registry *registry_new(void)
+{
+	struct registry *r = calloc(1, sizeof(*r));
+
+	if (r)
+		pthread_mutex_init(&r->lock, NULL);
+	return r;
+}
+
+void registry_free(struct registry *r)
+{
+	if (!r)
+		return;
+	assert(!r->entries);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+static struct image *find_locked(struct registry *r, const char *key)
+{
+	for (struct entry *e = r->entries; e; e = e->next) {
+		struct image *img = strcmp(e->key, key) == 0 ? image_ref_alive(e->image) : NULL;
+
+		if (img)
+			return img;
+	}
+	return NULL;
+}
+
+static struct image *find(struct registry *r, const char *key)
+{
+	struct image *img;
+
+	pthread_mutex_lock(&r->lock);
+	img = find_locked(r, key);
+	pthread_mutex_unlock(&r->lock);
+	return img;
+}
+
+static void entry_gone(void *arg)
+{
+	struct entry *self = arg;
+	struct registry *r = self->registry;
+
+	pthread_mutex_lock(&r->lock);
+	for (struct entry **at = &r->entries; *at; at = &(*at)->next)
+		if (*at == self) {
+			*at = self->next;
+			break;
+		}
+	pthread_mutex_unlock(&r->lock);
+	free(self->key);
+	free(self);
+}
+
+/*
+ * Puts an image that was just opened on the list, or finds that another thread
+ * was faster. Consumes the ref; returns a ref to the one that stays, or NULL.
+ */
+static struct image *share(struct registry *r, const char *key, struct image *opened)
+{
+	_cleanup_(image_unrefp) struct image *img = opened;
+	struct entry *e;
+	struct image *first;
+
+	/* A step that had nothing to do gave back the image below, which is on the list. */
+	if (img->gone)
+		return take(img);
+	e = calloc(1, sizeof(*e));
+	if (!e || !(e->key = strdup(key))) {
+		free(e);
+		return NULL;
+	}
+	e->registry = r;
+	e->image = img;
+	pthread_mutex_lock(&r->lock);
+	first = find_locked(r, key);
+	if (!first) {
+		img->gone = entry_gone;
+		img->gone_arg = e;
+		e->next = r->entries;
+		r->entries = e;
+	}
+	pthread_mutex_unlock(&r->lock);
+	if (!first)
+		return take(img);
+	free(e->key);
+	free(e);
+	return first;
+}
+
+static int open_step(const struct opening *opening, const char *key, struct image *below, struct image **ret,
+		     struct why *why)
+{
+	struct registry *r = opening->context->registry;
+	const struct backend *backend = backend_named(opening->step->backend);
+	struct image *img = find(r, key);
+	int error;
+
+	if (img) {
+		*ret = img;
+		return 0;
+	}
+	error = backend->open(opening, below, &img, why);
+	if (error < 0)
+		return error;
+	img = share(r, key, img);
+	if (!img)
+		return -ENOMEM;
+	*ret = img;
+	return 0;
+}
+
+static void add_step(struct text *key, const struct step *step)
+{
+	text_add(key, " > %s(", step->backend);
+	tags_text(&step->args, key);
+	text_add(key, ")");
+}
+
+int registry_open(struct context *context, struct template *template, const struct plan *plan,
+		  struct image **ret, struct why *why)
+{
+	_cleanup_(image_unrefp) struct image *img = NULL;
+	_cleanup_(text_done) struct text key = TEXT_EMPTY;
+	int r;
+
+	text_add(&key, "%s", template->identity);
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		struct opening opening = { context, template, &plan->step[i] };
+		struct image *next = NULL;
+
+		add_step(&key, &plan->step[i]);
+		if (key.error)
+			return key.error;
+		r = open_step(&opening, key.chars, img, &next, why);
+		if (r < 0)
+			return r;
+		image_unref(img);
+		img = next;
+	}
+	if (!img)
+		return fail(why, -EINVAL, "a plan without steps");
+	*ret = take(img);
+	return 0;
+}
