@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# bash completion for goalfs(1)
+
+_goalfs()
+{
+	local cur prev options
+	cur=${COMP_WORDS[COMP_CWORD]}
+	prev=${COMP_WORDS[COMP_CWORD - 1]}
+	options="--list --list-format --notes --plan --cache --no-cache --cache-limit --memory --decoders --formats
+		--no-check-signature --options --foreground --verbose --version --help"
+
+	case $prev in
+	--cache)
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
+	--list-format)
+		mapfile -t COMPREPLY < <(compgen -W "short long json" -- "$cur")
+		return
+		;;
+	--formats)
+		mapfile -t COMPREPLY < <(compgen -W "qcow2 raw qcow2,raw" -- "$cur")
+		return
+		;;
+	--cache-limit | --memory | --decoders | --notes | --plan | --options | -o)
+		return
+		;;
+	esac
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+	else
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		compopt -o filenames
+	fi
+}
+complete -F _goalfs goalfs

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The loop: a fixed number of threads, each reading the next request and running
+ * it. libfuse's own loop grows its number as requests come, up to a limit that
+ * its versions set differently; a fixed number is what the gate counts on.
+ *
+ * The end comes in two ways. Unmounted from outside, the device reads as gone.
+ * On a signal the main thread sets the session's exit flag and interrupts the
+ * threads' reads with SIGUSR1 until all have seen it.
+ */
+#include "fs/mount.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "backends/library/library.h"
+
+struct loop {
+	struct fuse_session *session;
+	pthread_t thread[LOOP_THREADS];
+	unsigned n;
+	sem_t ended; /* posted by each thread that leaves */
+};
+
+static void *loop_thread(void *arg)
+{
+	struct loop *loop = arg;
+	struct fuse_buf buf = { 0 };
+
+	while (!fuse_session_exited(loop->session)) {
+		int r = fuse_session_receive_buf(loop->session, &buf);
+
+		if (r == -EINTR || r == -EAGAIN)
+			continue;
+		if (r <= 0)
+			break;
+		fuse_session_process_buf(loop->session, &buf);
+	}
+	fuse_session_exit(loop->session);
+	free(buf.mem);
+	mount_thread_done();
+	sem_post(&loop->ended);
+	/* The one in main waits for a signal: this is it. */
+	(void)kill(getpid(), SIGTERM);
+	return NULL;
+}
+
+static void nothing(int signal)
+{
+}
+
+static int start(struct loop *loop, struct why *why)
+{
+	struct sigaction interrupt = { .sa_handler = nothing }; /* without SA_RESTART */
+	int r = 0;
+
+	(void)sigaction(SIGUSR1, &interrupt, NULL);
+	while (loop->n < LOOP_THREADS && r == 0) {
+		r = pthread_create(&loop->thread[loop->n], NULL, loop_thread, loop);
+		loop->n += r == 0;
+	}
+	return r ? fail(why, -r, "threads can't be started: %s", strerror(r)) : 0;
+}
+
+static void wait_for_signal(void)
+{
+	sigset_t set;
+	int signal;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	(void)sigwait(&set, &signal);
+}
+
+/* A thread may check the flag just before it reads, so they are interrupted again until they left. */
+static void end(struct loop *loop)
+{
+	for (unsigned left = loop->n; left;) {
+		struct timespec until;
+
+		for (unsigned i = 0; i < loop->n; i++)
+			(void)pthread_kill(loop->thread[i], SIGUSR1);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 20 * 1000 * 1000;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+		while (left && sem_timedwait(&loop->ended, &until) == 0)
+			left--;
+	}
+	for (unsigned i = 0; i < loop->n; i++)
+		(void)pthread_join(loop->thread[i], NULL);
+}
+
+int mount_serve(struct mount *m, struct why *why)
+{
+	struct loop loop = { .session = m->session };
+	int r;
+
+	sem_init(&loop.ended, 0, 0);
+	r = start(&loop, why);
+	if (r == 0)
+		wait_for_signal();
+	atomic_store(&m->ending, true);
+	/*
+	 * The library's thread may be telling the kernel of a change, and that waits
+	 * for lookups under way: it has to end while they are still answered.
+	 */
+	library_unwatch(m->library);
+	fuse_session_exit(m->session);
+	end(&loop);
+	sem_destroy(&loop.ended);
+	return r;
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A mount goes into the background first, so that all that follows, errors on
+ * the terminal included, happens in the process that stays. What is opened
+ * before the mount (library, store) stands on descriptors, so that mounting over
+ * a source is harmless.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backends/cache/pool.h"
+#include "backends/cache/store.h"
+#include "base/bytes.h"
+#include "base/log.h"
+#include "config.h"
+#include "fs/background.h"
+#include "fs/mount.h"
+#include "fs/options.h"
+#include "fs/passthrough.h"
+
+/* The least of a store's filesystem that is left free. */
+#define MIN_FREE (1 * GiB)
+
+/* What a command works with; released in the reverse order. */
+struct world {
+	struct context context;
+	struct library *library;
+	char *mountpoint; /* canonical, or NULL */
+};
+
+static void world_done(struct world *w)
+{
+	library_close(w->library);
+	/* Jobs that were abandoned hold images until the pool has ended. */
+	pool_free(w->context.pool);
+	registry_free(w->context.registry);
+	store_close(w->context.store);
+	free(w->mountpoint);
+}
+
+/*
+ * A directory that another daemon uses is no reason to refuse a mount that did
+ * not name it: blocks are then kept in temporary files.
+ */
+static int open_store(const struct options *o, struct world *w, struct why *why)
+{
+	bool keeps = o->command == COMMAND_MOUNT && !o->no_cache;
+	struct store_options options = {
+		.dir = keeps ? o->cache : NULL,
+		.holder = w->mountpoint,
+		.limit = o->cache_limit,
+		.min_free = MIN_FREE,
+		.memory = o->memory / 4,
+	};
+	int r = store_open(&options, &w->context.store, why);
+
+	if (r < 0 && keeps && !o->cache_given) {
+		log_warn("%s; decoded blocks are kept until the unmount only", why_text(why, r));
+		why->text[0] = '\0';
+		options.dir = NULL;
+		r = store_open(&options, &w->context.store, why);
+	}
+	return r;
+}
+
+static int world_open(const struct options *o, void (*changed)(void *, const char *), void *arg,
+		      struct world *w, struct why *why)
+{
+	const struct library_options options = {
+		.sources = o->sources,
+		.n_sources = o->n_sources,
+		.check_signature = o->check_signature,
+		.avoid = w->mountpoint,
+		.changed = changed,
+		.arg = arg,
+	};
+	int r = library_open(&options, &w->library, why);
+
+	if (r == 0)
+		r = open_store(o, w, why);
+	if (r < 0)
+		return r;
+	w->context.memory = o->memory;
+	w->context.mountpoint = w->mountpoint;
+	w->context.pool = pool_new(o->decoders);
+	w->context.registry = registry_new();
+	return w->context.pool && w->context.registry ? 0 : -ENOMEM;
+}
+
+static uint64_t size_of(void *arg, struct template *t)
+{
+	struct world *w = arg;
+
+	return resolve_size(&w->context, t);
+}
+
+static int list(const struct options *o, struct world *w, struct text *out, struct why *why)
+{
+	return library_list_text(w->library, o->list_format, size_of, w, out);
+}
+
+static int notes(const struct options *o, struct world *w, struct text *out, struct why *why)
+{
+	_cleanup_free_ char *name = text_new("%s.notes", o->subject);
+	_cleanup_(resolved_done) struct resolved resolved = { 0 };
+	int r = name ? resolve(&w->context, w->library, name, &resolved, why) : -ENOMEM;
+
+	if (r == 0)
+		text_add(out, "%s", resolved.text);
+	return r;
+}
+
+static int plan(const struct options *o, struct world *w, struct text *out, struct why *why)
+{
+	_cleanup_(resolved_done) struct resolved resolved = { 0 };
+	_cleanup_free_ char *text = NULL;
+	int r = resolve(&w->context, w->library, o->subject, &resolved, why);
+
+	/* The explanation is printed either way; the exit status tells whether the goal can be met. */
+	if (resolve_explain(&w->context, w->library, o->subject, &text, NULL) == 0)
+		text_add(out, "%s", text);
+	return r;
+}
+
+static int run_text(const struct options *o,
+		    int (*make)(const struct options *, struct world *, struct text *, struct why *),
+		    struct why *why)
+{
+	_cleanup_(world_done) struct world w = { 0 };
+	_cleanup_(text_done) struct text out = TEXT_EMPTY;
+	int r = world_open(o, NULL, NULL, &w, why);
+
+	if (r == 0)
+		r = make(o, &w, &out, why);
+	if (out.chars && (fputs(out.chars, stdout) < 0 || fflush(stdout) < 0))
+		return fail(why, -errno, "standard output: %s", strerror(errno));
+	return r;
+}
+
+/* A mount whose daemon died answers ENOTCONN to everything. */
+static int find_mountpoint(const char *path, char **ret, struct why *why)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return fail(why, -errno,
+			    errno == ENOTCONN ? "mountpoint '%s' belongs to a mount whose daemon is gone: "
+						"fusermount3 -u it first"
+					      : "mountpoint '%s': %s",
+			    path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return fail(why, -ENOTDIR, "mountpoint '%s' is not a directory", path);
+	*ret = realpath(path, NULL);
+	return *ret ? 0 : fail(why, -errno, "mountpoint '%s': %s", path, strerror(errno));
+}
+
+/* Whether fusermount3 would let others in; only for the choice of allow_other. */
+static bool may_let_others_in(void)
+{
+	_cleanup_fclose_ FILE *f = fopen("/etc/fuse.conf", "re");
+	char line[256];
+
+	if (geteuid() == 0)
+		return true;
+	while (f && fgets(line, sizeof(line), f))
+		if (strspn(line, " \t") + strlen("user_allow_other") <= strlen(line) &&
+		    strncmp(line + strspn(line, " \t"), "user_allow_other", strlen("user_allow_other")) == 0)
+			return true;
+	return false;
+}
+
+/* libfuse splits its options at commas that no backslash precedes. */
+static char *escape_option(const char *value)
+{
+	_cleanup_(text_done) struct text t = TEXT_EMPTY;
+	char *escaped;
+
+	for (; *value; value++)
+		text_add(&t, "%s%c", *value == ',' || *value == '\\' ? "\\" : "", *value);
+	return text_take(&t, &escaped) < 0 ? NULL : escaped;
+}
+
+static int session_new(const struct options *o, struct mount *m, struct why *why)
+{
+	_cleanup_free_ char *source = escape_option(o->sources[0]);
+	_cleanup_free_ char *options = text_new(
+		"ro,nosuid,nodev,default_permissions,subtype=goalfs,fsname=%s%s%s%s", source ?: "",
+		may_let_others_in() ? ",allow_other" : "", *o->mount_options ? "," : "", o->mount_options);
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+
+	if (!source || !options || fuse_opt_add_arg(&args, "goalfs") < 0 || fuse_opt_add_arg(&args, "-o") < 0 ||
+	    fuse_opt_add_arg(&args, options) < 0)
+		return -ENOMEM;
+	m->session = fuse_session_new(&args, &mount_ops, sizeof(mount_ops), m);
+	fuse_opt_free_args(&args);
+	/* libfuse has printed which option it does not know. */
+	return m->session ? 0 : fail(why, -EINVAL, "the mount options were not accepted");
+}
+
+static void ready(void *arg)
+{
+	background_ready(arg);
+}
+
+static void mount_done(struct mount *m)
+{
+	/* Files that were open when the mount ended. */
+	while (m->handles)
+		handle_close(m, m->handles);
+	if (m->nodes)
+		nodes_close_images(m->nodes);
+	if (m->session)
+		fuse_session_destroy(m->session);
+	passthrough_free(m->passthrough);
+	nodes_free(m->nodes);
+	gate_free(m->reading);
+	gate_free(m->resolving);
+}
+
+static void block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* libfuse has printed what it knows, which is the least of it where there is no device. */
+static int mount_failure(const char *mountpoint, struct why *why)
+{
+	if (access("/dev/fuse", R_OK | W_OK) < 0)
+		return fail(why, -errno, "'%s' can't be mounted on: /dev/fuse: %s", mountpoint,
+			    strerror(errno));
+	return fail(why, -EIO, "'%s' can't be mounted on", mountpoint);
+}
+
+static int mount_and_serve(const struct options *o, struct world *w, struct mount *m, struct why *why)
+{
+	int r = session_new(o, m, why);
+
+	if (r < 0)
+		return r;
+	if (fuse_session_mount(m->session, w->mountpoint) < 0)
+		return mount_failure(w->mountpoint, why);
+	m->passthrough = passthrough_new(m->session);
+	r = m->passthrough ? library_watch(w->library, why) : -ENOMEM;
+	if (r == 0)
+		r = mount_serve(m, why);
+	/* The library's thread ends before the session that it notifies. */
+	library_close(take(w->library));
+	fuse_session_unmount(m->session);
+	return r;
+}
+
+static int open_mount(const struct options *o, struct world *w, struct mount *m, struct why *why)
+{
+	int r = find_mountpoint(o->mountpoint, &w->mountpoint, why);
+
+	if (r == 0)
+		r = world_open(o, mount_changed, m, w, why);
+	if (r < 0)
+		return r;
+	clock_gettime(CLOCK_REALTIME, &m->mounted);
+	m->changed = m->mounted;
+	m->context = &w->context;
+	m->library = w->library;
+	m->nodes = nodes_new(store_dirfd(w->context.store));
+	m->reading = gate_new(LOOP_READING);
+	m->resolving = gate_new(LOOP_RESOLVING);
+	return m->nodes && m->reading && m->resolving ? 0 : -ENOMEM;
+}
+
+static int run_mount(const struct options *o, struct why *why)
+{
+	_cleanup_(background_donep) struct background *bg = NULL;
+	_cleanup_(world_done) struct world w = { 0 };
+	_cleanup_(mount_done) struct mount m = {
+		.formats = (const char *const *)o->formats,
+		.uid = geteuid(),
+		.gid = getegid(),
+		.ready = ready,
+	};
+	int r = background_enter(o->foreground, &bg, why);
+
+	if (r < 0)
+		return r;
+	m.ready_arg = bg;
+	pthread_mutex_init(&m.lock, NULL);
+	block_signals();
+	r = open_mount(o, &w, &m, why);
+	if (r == 0)
+		r = mount_and_serve(o, &w, &m, why);
+	return r;
+}
+
+/* An open template is a descriptor or two. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int run(const struct options *o, struct why *why)
+{
+	switch (o->command) {
+	case COMMAND_HELP:
+		options_help();
+		return 0;
+	case COMMAND_VERSION:
+		printf("goalfs " GOALFS_VERSION "\n");
+		return 0;
+	case COMMAND_LIST:
+		return run_text(o, list, why);
+	case COMMAND_NOTES:
+		return run_text(o, notes, why);
+	case COMMAND_PLAN:
+		return run_text(o, plan, why);
+	default:
+		return run_mount(o, why);
+	}
+}
+
+/*
+ * What we open must not become a standard stream that was closed: log lines
+ * would be written into the store, and going into the background would close it.
+ */
+static void hold_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_(options_done) struct options o = { 0 };
+	struct why why = { "" };
+	int r;
+
+	hold_standard_streams();
+	r = options_parse(argc, argv, &o, &why);
+	if (r < 0) {
+		log_error("%s", why_text(&why, r));
+		return 2;
+	}
+	if (o.verbose)
+		log_set_level(LOG_DETAIL);
+	raise_descriptor_limit();
+	r = run(&o, &why);
+	if (r < 0)
+		log_error("%s", why_text(&why, r));
+	return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GOALFS_FS_MOUNT_H
+#define GOALFS_FS_MOUNT_H
+
+/*
+ * The mounted directory. Threads: loop threads read requests from the kernel and
+ * answer them; those that may wait for data pass the gate (gate.h), so that some
+ * threads are always free for the others; decoders work in the pool; one thread
+ * waits for signals; the library's thread watches the sources and has the kernel
+ * forget what changed.
+ */
+#define FUSE_USE_VERSION 35
+#include <fuse_lowlevel.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "backends/backend.h"
+#include "fs/gate.h"
+#include "fs/nodes.h"
+
+struct mount {
+	struct context *context;
+	struct library *library; /* NULL until it is open */
+	struct nodes *nodes;
+	struct gate *reading;	/* reads pass this gate, */
+	struct gate *resolving; /* names and images that have to be opened this one */
+	struct fuse_session *session;
+	struct passthrough *passthrough;
+	const char *const *formats; /* that readdir shows; NULL-terminated */
+	struct timespec mounted;    /* the times of texts */
+	uid_t uid;
+	gid_t gid;
+	pthread_mutex_t lock;
+	struct handle *handles; /* all open files; guarded by lock */
+	struct timespec
+		changed; /* the root directory's times: NFS clients keep a listing until they move; guarded */
+	atomic_bool ending;	  /* nobody's request is waited for any more */
+	void (*ready)(void *arg); /* called once, when the kernel's INIT was answered */
+	void *ready_arg;
+};
+
+/* The operations; each gets the struct mount as userdata. */
+extern const struct fuse_lowlevel_ops mount_ops;
+
+/* Before a thread that ran operations ends: frees what it kept for the next one. */
+void mount_thread_done(void);
+
+/* Releases an open file: at RELEASE, or at the end of the mount. */
+struct handle;
+void handle_close(struct mount *m, struct handle *h);
+
+/* For struct library_options.changed: `arg` is the struct mount. */
+void mount_changed(void *arg, const char *template_name);
+
+/*
+ * Answers requests until the directory is unmounted or SIGTERM, SIGINT or SIGHUP
+ * comes, which must be blocked in the calling thread. Returns 0 or a negative errno.
+ */
+int mount_serve(struct mount *m, struct why *why);
+
+/*
+ * How many requests are worked on at once; of these, how many may wait in reads,
+ * and how many while a name is resolved: a first look at a name is not to queue
+ * behind reads of others.
+ */
+#define LOOP_THREADS   12
+#define LOOP_READING   7
+#define LOOP_RESOLVING 3
+
+#endif

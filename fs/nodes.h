@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GOALFS_FS_NODES_H
+#define GOALFS_FS_NODES_H
+
+/*
+ * The nodes that the kernel knows. A node id is a hash of the name and of what
+ * the name stood for, so that it is the same after a restart and never stands
+ * for other bytes: a template that changes gives its goals new ids. A journal in
+ * the store's directory remembers which name an id was, so that a file handle
+ * (NFS) finds its file again after a restart.
+ *
+ * Threads: nodes_* from any thread; a node lives as long as the kernel remembers
+ * it or somebody holds a ref. One lock, never held across I/O but the journal's append.
+ */
+#include <pthread.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "fs/resolve.h"
+
+#define ROOT_ID 1
+
+/* How the opens of a node are served: see passthrough.h. Zero at first; guarded by the mount's lock. */
+struct passing {
+	unsigned opens;	    /* open files of either kind */
+	int32_t backing_id; /* above 0: they pass through to the kernel */
+};
+
+struct node {
+	uint64_t id;
+	char *name;
+	char *template_name; /* NULL for a text that stands for no template */
+	char *identity;	     /* of what the name stood for when the node was made */
+	char *plan;	     /* an image's plan line; NULL for a text */
+	char *text;	     /* a text's content; NULL for an image */
+	uint64_t size;	     /* bytes */
+	uint64_t data;	     /* bytes that are not proved zero */
+	struct timespec mtime;
+	/* The template's: who may read it may read what is made of it, and nobody else. */
+	mode_t mode; /* 0444 at most */
+	uid_t uid;
+	gid_t gid;
+	struct passing passing;
+
+	/* Guarded by the nodes' lock. */
+	struct image *image;	    /* owns a ref, or NULL: closed for now, opened again when asked for */
+	uint64_t lookups;	    /* what the kernel has been told and not forgotten */
+	unsigned refs;		    /* ours, the kernel's lookups counting as one */
+	struct node *next;	    /* in the hash chain */
+	struct node *older, *newer; /* idle images, by last use */
+	int idle;
+};
+
+struct nodes;
+
+/* `dirfd`: where the journal is kept; -1 keeps none. Borrowed until nodes_free. */
+struct nodes *nodes_new(int dirfd);
+void nodes_free(struct nodes *nodes); /* accepts NULL */
+DEFINE_CLEANUP(struct nodes *, nodes_free);
+
+/*
+ * The node for a resolved name, made or found; its image (if any) and lookup
+ * count belong to it. Consumes what `r` holds. Returns a node with one more
+ * lookup counted and a ref for the caller, or NULL: without memory, or when
+ * another name has the same id.
+ */
+struct node *nodes_add(struct nodes *nodes, const char *name, struct resolved *r);
+
+/* A ref to the node the kernel means, or NULL: it was never told of that id. */
+struct node *nodes_get(struct nodes *nodes, uint64_t id);
+
+/* The same, but counts a lookup, and only if its identity still is `identity`. */
+struct node *nodes_look_up(struct nodes *nodes, const char *name, const char *identity);
+
+void node_put(struct nodes *nodes, struct node *node);
+void nodes_forget(struct nodes *nodes, uint64_t id, uint64_t lookups);
+
+/* The name that an id had, ever: a copy (free it), or NULL. */
+char *nodes_name_of(struct nodes *nodes, uint64_t id);
+
+/*
+ * A ref to the node's image while it is open, else NULL: resolve the name again
+ * and hand it to node_set_image, which keeps it only if the identity is the same
+ * (else -ESTALE) and returns a ref.
+ */
+struct image *node_image(struct nodes *nodes, struct node *node);
+int node_set_image(struct nodes *nodes, struct node *node, struct resolved *r, struct image **ret);
+
+/* The id that a name standing for `identity` has. */
+uint64_t node_id(const char *name, const char *identity);
+
+/*
+ * Calls `fn` with the name of each node of that template, and of each whose name
+ * begins with it (all when NULL). `fn` runs without the lock. -ENOMEM when some
+ * were left out.
+ */
+int nodes_each(struct nodes *nodes, const char *template_name,
+	       void (*fn)(void *arg, uint64_t id, const char *name), void *arg);
+
+/* Closes all idle images, so that the store may be closed. */
+void nodes_close_images(struct nodes *nodes);
+
+#endif

@@ -1,0 +1,820 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The FUSE operations. What may wait (a name resolved for the first time, an
+ * image opened again, a read) is put into a struct request and passes the gate;
+ * the rest is answered on the spot.
+ */
+#include "fs/mount.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+
+#include "backends/cache/store.h"
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/patience.h"
+#include "fs/passthrough.h"
+#include "fs/readahead.h"
+
+/* What a name stands for changes only with the library, and then the kernel is told. */
+#define LONG_TIME 86400.0
+/* Texts are made anew at each lookup, once the kernel asks again. */
+#define SHORT_TIME 1.0
+
+/* Bytes of data that readahead tells the decoders about. */
+#define READ_AHEAD (96 * MiB)
+
+#define XATTR_PLAN "user.goalfs.plan"
+
+/* An open file. */
+struct handle {
+	struct node *node;   /* owns a ref */
+	struct image *image; /* owns a ref; NULL for a text */
+	struct readahead readahead;
+	bool passes;		     /* reads are the kernel's */
+	struct handle *next, **prev; /* in the mount's list */
+};
+
+struct request {
+	struct gate_work work;
+	struct mount *m;
+	fuse_req_t req;
+	char *name;	   /* lookup: owned */
+	uint64_t id;	   /* lookup by id: what the name must still have, else 0 */
+	struct node *node; /* open: owns a ref */
+	struct fuse_file_info fi;
+	struct handle *handle; /* read: the kernel holds the file open until it was answered */
+	size_t count;
+	off_t offset;
+};
+
+static struct mount *mount_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static void pass(fuse_req_t req, struct gate *gate, const struct request *r,
+		 void (*run)(struct gate_work *work))
+{
+	struct request *copy = malloc(sizeof(*copy));
+
+	if (!copy) {
+		free(r->name);
+		if (r->node)
+			node_put(mount_of(req)->nodes, r->node);
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	*copy = *r;
+	copy->work.run = run;
+	copy->m = mount_of(req);
+	copy->req = req;
+	gate_pass(gate, &copy->work);
+}
+
+/* At the end of the mount, too: what a reader waits for may take longer than whoever stops us has patience. */
+static bool interrupted(void *arg)
+{
+	return atomic_load(&mount_of(arg)->ending) || fuse_req_interrupted(arg);
+}
+
+/* Attributes. */
+
+static struct timespec last_change(struct mount *m)
+{
+	struct timespec t;
+
+	pthread_mutex_lock(&m->lock);
+	t = m->changed;
+	pthread_mutex_unlock(&m->lock);
+	return t;
+}
+
+static struct stat root_attributes(struct mount *m)
+{
+	struct timespec changed = last_change(m);
+
+	return (struct stat){
+		.st_ino = ROOT_ID,
+		.st_mode = S_IFDIR | 0555,
+		.st_nlink = 2,
+		.st_uid = m->uid,
+		.st_gid = m->gid,
+		.st_mtim = changed,
+		.st_ctim = changed,
+		.st_atim = changed,
+	};
+}
+
+/*
+ * st_blocks tells cp whether to look for holes: it does if they hold less than
+ * st_size. They count what can hold data, but never all (what is found zero
+ * while decoding is a hole, too), nor nothing where there is data.
+ */
+static blkcnt_t blocks_of(const struct node *node)
+{
+	uint64_t blocks = div_up(node->data, SECTOR), most = node->size / SECTOR;
+
+	if (most && blocks >= most)
+		blocks = most - 1;
+	return (blkcnt_t)(blocks ? blocks : node->data != 0);
+}
+
+static struct stat node_attributes(const struct mount *m, const struct node *node)
+{
+	bool owned = node->template_name != NULL;
+
+	return (struct stat){
+		.st_ino = node->id,
+		.st_mode = S_IFREG | (owned ? node->mode : 0444),
+		.st_nlink = 1,
+		.st_uid = owned ? node->uid : m->uid,
+		.st_gid = owned ? node->gid : m->gid,
+		.st_size = (off_t)node->size,
+		.st_blocks = blocks_of(node),
+		.st_blksize = 1 << 17,
+		.st_mtim = owned ? node->mtime : m->mounted,
+		.st_ctim = owned ? node->mtime : m->mounted,
+		.st_atim = owned ? node->mtime : m->mounted,
+	};
+}
+
+static double lifetime_of(const struct node *node)
+{
+	return node->text ? SHORT_TIME : LONG_TIME;
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	struct node *node;
+	struct stat st;
+
+	if (id == ROOT_ID) {
+		st = root_attributes(m);
+		fuse_reply_attr(req, &st, SHORT_TIME);
+		return;
+	}
+	node = nodes_get(m->nodes, id);
+	if (!node) {
+		fuse_reply_err(req, ESTALE);
+		return;
+	}
+	st = node_attributes(m, node);
+	fuse_reply_attr(req, &st, lifetime_of(node));
+	node_put(m->nodes, node);
+}
+
+/* Lookup. */
+
+static void reply_node(fuse_req_t req, struct node *node, double lifetime)
+{
+	struct mount *m = mount_of(req);
+	struct fuse_entry_param e = {
+		.ino = node->id,
+		.generation = 1, /* ids are never used for other bytes */
+		.attr = node_attributes(m, node),
+		.attr_timeout = lifetime_of(node),
+		.entry_timeout = lifetime,
+	};
+
+	/* A reply that doesn't arrive (interrupted meanwhile) has told the kernel nothing. */
+	if (fuse_reply_entry(req, &e) < 0)
+		nodes_forget(m->nodes, node->id, 1);
+	node_put(m->nodes, node);
+}
+
+static void reply_root(fuse_req_t req)
+{
+	struct mount *m = mount_of(req);
+	/* The kernel's root has generation 0: any other makes it take the whole mount for stale. */
+	struct fuse_entry_param e = {
+		.ino = ROOT_ID,
+		.attr = root_attributes(m),
+		.attr_timeout = SHORT_TIME,
+		.entry_timeout = SHORT_TIME,
+	};
+
+	fuse_reply_entry(req, &e);
+}
+
+/* The kernel remembers that there is no such name, until it is told otherwise. */
+static void reply_never(fuse_req_t req)
+{
+	struct fuse_entry_param e = { .entry_timeout = LONG_TIME };
+
+	fuse_reply_entry(req, &e);
+}
+
+/*
+ * What can't be made does not exist; damage and what could not be found out are
+ * I/O errors. The reason is in NAME.plan and in the log.
+ */
+static int lookup_errno(int r)
+{
+	switch (r) {
+	case -ENOENT:
+	case -EINVAL:
+	case -E2BIG:
+	case -EOPNOTSUPP:
+		return ENOENT;
+	case -ENOMEM:
+	case -EINTR:
+	case -ESTALE:
+	case -ENOSPC:
+	case -EMFILE:
+	case -ENFILE:
+		return -r;
+	default:
+		return EIO;
+	}
+}
+
+static void refuse_lookup(fuse_req_t req, const char *name, int r, const struct why *why)
+{
+	if (r != -EINTR)
+		log_note("%s: %s", name, why_text(why, r));
+	fuse_reply_err(req, lookup_errno(r));
+}
+
+/*
+ * How long the kernel may keep the name. The template may have changed while the
+ * name was resolved, before its node was there to be found by mount_changed: then
+ * not at all. A change from now on waits for this lookup, in the kernel.
+ */
+static double entry_lifetime(struct mount *m, const char *name, const struct node *node)
+{
+	_cleanup_(template_unrefp) struct template *t = NULL;
+	_cleanup_(goal_done) struct goal goal = { 0 };
+
+	if (node->text)
+		return SHORT_TIME;
+	if (goal_parse(name, &goal, NULL) < 0 ||
+	    library_find(m->library, goal.template, goal.arch, &t, NULL) < 0 ||
+	    strcmp(t->identity, node->identity) != 0)
+		return 0;
+	return LONG_TIME;
+}
+
+static void lookup_run(struct gate_work *work)
+{
+	struct request *r = (struct request *)work;
+	_cleanup_(resolved_done) struct resolved resolved = { 0 };
+	struct why why = { "" };
+	struct node *node;
+	int error;
+
+	patience_set(interrupted, r->req);
+	error = resolve(r->m->context, r->m->library, r->name, &resolved, &why);
+	patience_set(NULL, NULL);
+	if (error == 0 && r->id && r->id != node_id(r->name, resolved_identity(&resolved)))
+		error = -ESTALE;
+	node = error < 0 ? NULL : nodes_add(r->m->nodes, r->name, &resolved);
+	if (node)
+		reply_node(r->req, node, entry_lifetime(r->m, r->name, node));
+	else if (r->id && lookup_errno(error) == ENOENT)
+		fuse_reply_err(r->req, ESTALE);
+	else
+		refuse_lookup(r->req, r->name, error < 0 ? error : -ENOMEM, &why);
+	free(r->name);
+	free(r);
+}
+
+/* A node that is there already and stands for the same template: no need to pass the gate. */
+static struct node *known_node(struct mount *m, const struct goal *goal, const char *name)
+{
+	_cleanup_(template_unrefp) struct template *t = NULL;
+
+	if (goal->kind != GOAL_IMAGE || library_find(m->library, goal->template, goal->arch, &t, NULL) < 0)
+		return NULL;
+	return nodes_look_up(m->nodes, name, t->identity);
+}
+
+static void look_up_name(fuse_req_t req, const char *name)
+{
+	struct mount *m = mount_of(req);
+	_cleanup_(goal_done) struct goal goal = { 0 };
+	struct request r = { 0 };
+	struct node *node;
+
+	/* Names that can't be goals cost nothing but this, and that only once. */
+	if (goal_parse(name, &goal, NULL) == -EINVAL) {
+		reply_never(req);
+		return;
+	}
+	node = known_node(m, &goal, name);
+	if (node) {
+		reply_node(req, node, LONG_TIME);
+		return;
+	}
+	r.name = strdup(name);
+	if (!r.name)
+		fuse_reply_err(req, ENOMEM);
+	else
+		pass(req, m->resolving, &r, lookup_run);
+}
+
+/*
+ * LOOKUP of "." in a file is how a file handle (NFS, open_by_handle_at) is turned
+ * into a node that the kernel has forgotten, after a restart too.
+ */
+static void look_up_id(fuse_req_t req, fuse_ino_t id)
+{
+	struct mount *m = mount_of(req);
+	struct request r = { .id = id, .name = nodes_name_of(m->nodes, id) };
+
+	if (r.name)
+		pass(req, m->resolving, &r, lookup_run);
+	else
+		fuse_reply_err(req, ESTALE);
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	if (strcmp(name, "..") == 0 || (parent == ROOT_ID && strcmp(name, ".") == 0))
+		reply_root(req);
+	else if (strcmp(name, ".") == 0)
+		look_up_id(req, parent);
+	else if (parent == ROOT_ID)
+		look_up_name(req, name);
+	else
+		fuse_reply_err(req, ENOTDIR);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t id, uint64_t lookups)
+{
+	nodes_forget(mount_of(req)->nodes, id, lookups);
+	fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		nodes_forget(mount_of(req)->nodes, forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+/* Open files. */
+
+static struct handle *handle_new(struct mount *m, struct node *node, struct image *img)
+{
+	struct handle *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->node = node;
+	h->image = img;
+	readahead_init(&h->readahead, READ_AHEAD);
+	pthread_mutex_lock(&m->lock);
+	h->next = m->handles;
+	h->prev = &m->handles;
+	if (h->next)
+		h->next->prev = &h->next;
+	m->handles = h;
+	h->passes = passthrough_opened(m->passthrough, &node->passing, img);
+	pthread_mutex_unlock(&m->lock);
+	return h;
+}
+
+void handle_close(struct mount *m, struct handle *h)
+{
+	pthread_mutex_lock(&m->lock);
+	*h->prev = h->next;
+	if (h->next)
+		h->next->prev = h->prev;
+	passthrough_closed(m->passthrough, &h->node->passing);
+	pthread_mutex_unlock(&m->lock);
+	image_unref(h->image);
+	node_put(m->nodes, h->node);
+	readahead_done(&h->readahead);
+	free(h);
+}
+
+/* Consumes the node's ref and, where there is one, the image's. */
+static void reply_open(fuse_req_t req, struct node *node, struct image *img, struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	struct handle *h = handle_new(m, node, img);
+
+	if (!h) {
+		image_unref(img);
+		node_put(m->nodes, node);
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	fi->fh = (uintptr_t)h;
+	/* An image's bytes never change, a text's may between two lookups. */
+	fi->keep_cache = img != NULL;
+	fi->direct_io = img == NULL;
+	if ((h->passes ? passthrough_reply_open(req, &node->passing, fi) : fuse_reply_open(req, fi)) < 0)
+		handle_close(m, h);
+}
+
+static void open_run(struct gate_work *work)
+{
+	struct request *r = (struct request *)work;
+	_cleanup_(resolved_done) struct resolved resolved = { 0 };
+	struct image *img = NULL;
+	struct why why = { "" };
+	int error;
+
+	patience_set(interrupted, r->req);
+	error = resolve(r->m->context, r->m->library, r->node->name, &resolved, &why);
+	patience_set(NULL, NULL);
+	if (error == 0)
+		error = node_set_image(r->m->nodes, r->node, &resolved, &img);
+	if (error == 0) {
+		reply_open(r->req, r->node, img, &r->fi);
+	} else {
+		log_note("%s: %s", r->node->name, why_text(&why, error));
+		/* The name was promised: it is the template that went away. */
+		fuse_reply_err(r->req, lookup_errno(error) == ENOENT ? ESTALE : lookup_errno(error));
+		node_put(r->m->nodes, r->node);
+	}
+	free(r);
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	struct node *node = nodes_get(m->nodes, id);
+	struct image *img;
+
+	if (!node) {
+		fuse_reply_err(req, ESTALE);
+		return;
+	}
+	img = node_image(m->nodes, node);
+	if (node->text || img)
+		reply_open(req, node, img, fi);
+	else
+		pass(req, m->resolving, &(struct request){ .node = node, .fi = *fi }, open_run);
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	handle_close(mount_of(req), (struct handle *)(uintptr_t)fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+/* One a loop thread, as large as the largest request. */
+static _Thread_local struct {
+	uint8_t *bytes;
+	size_t room;
+} read_buffer;
+
+static uint8_t *read_buffer_get(size_t count)
+{
+	if (count > read_buffer.room) {
+		mount_thread_done();
+		read_buffer.bytes = aligned_alloc(4096, align_up(count, 4096));
+		read_buffer.room = read_buffer.bytes ? align_up(count, 4096) : 0;
+	}
+	return read_buffer.bytes;
+}
+
+void mount_thread_done(void)
+{
+	free(take(read_buffer.bytes));
+	read_buffer.room = 0;
+}
+
+/* EINVAL from a read would mislead qemu, which probes alignment by it; EBADMSG would mislead people. */
+static int read_errno(int r)
+{
+	return r == -EINTR || r == -ENOMEM || r == -ESTALE || r == -ENOSPC ? -r : EIO;
+}
+
+static void read_run(struct gate_work *work)
+{
+	struct request *r = (struct request *)work;
+	struct image *img = r->handle->image;
+	uint64_t offset = (uint64_t)r->offset;
+	size_t count = offset < img->size ? min_u64(r->count, img->size - offset) : 0;
+	uint8_t *buf = read_buffer_get(r->count);
+	struct why why = { "" };
+	int error = buf ? 0 : -ENOMEM;
+
+	if (error == 0 && count) {
+		readahead_note(&r->handle->readahead, img, offset, count);
+		patience_set(interrupted, r->req);
+		error = image_pread(img, buf, count, offset, &why);
+		patience_set(NULL, NULL);
+	}
+	if (error == 0) {
+		fuse_reply_buf(r->req, (const char *)buf, count);
+	} else {
+		if (error != -EINTR)
+			log_error("%s: %zu bytes at %" PRIu64 ": %s", r->handle->node->name, count, offset,
+				  why_text(&why, error));
+		fuse_reply_err(r->req, read_errno(error));
+	}
+	free(r);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t id, size_t count, off_t offset, struct fuse_file_info *fi)
+{
+	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
+	const char *text = h->node->text;
+
+	if (!text) {
+		pass(req, mount_of(req)->reading,
+		     &(struct request){ .handle = h, .count = count, .offset = offset }, read_run);
+		return;
+	}
+	if ((uint64_t)offset >= h->node->size)
+		count = 0;
+	else
+		count = min_u64(count, h->node->size - (uint64_t)offset);
+	fuse_reply_buf(req, count ? text + offset : NULL, count);
+}
+
+/* The end of the run of bytes at `at` that are holes (or are not). */
+static uint64_t run_end(struct image *img, uint64_t at, bool hole)
+{
+	while (at < img->size) {
+		struct extent e = image_extent(img, at);
+
+		if ((e.kind != EXTENT_DATA) != hole)
+			break;
+		at += e.length;
+	}
+	return at;
+}
+
+static void op_lseek(fuse_req_t req, fuse_ino_t id, off_t offset, int whence, struct fuse_file_info *fi)
+{
+	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
+	uint64_t size = h->node->size, at = (uint64_t)offset;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	if (offset < 0 || at >= size) {
+		fuse_reply_err(req, ENXIO);
+		return;
+	}
+	if (h->image)
+		at = run_end(h->image, at, whence == SEEK_DATA);
+	else if (whence == SEEK_HOLE)
+		at = size;
+	/* All that is left is a hole. */
+	if (whence == SEEK_DATA && at >= size)
+		fuse_reply_err(req, ENXIO);
+	else
+		fuse_reply_lseek(req, (off_t)at);
+}
+
+/* The listing. */
+
+struct listed {
+	uint64_t cookie; /* where the next one begins: a hash, so that it holds across openings and changes */
+	uint64_t id;	 /* of the node that a lookup will find */
+	char *name;
+};
+
+struct listing {
+	struct listed *entry; /* n of them, sorted by cookie */
+	size_t n, room;
+};
+
+static void listing_free(struct listing *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->entry[i].name);
+	free(l->entry);
+	free(l);
+}
+
+DEFINE_CLEANUP(struct listing *, listing_free);
+
+/* Takes the name over. */
+static int listing_add(struct listing *l, char *name, const char *identity)
+{
+	/* Cookies 1 and 2 are "." and ".."; readdir(3) takes them for signed. */
+	uint64_t cookie = name ? (node_id(name, "") >> 1 | 4) & INT64_MAX : 0;
+
+	if (!name)
+		return -ENOMEM;
+	if (l->n == l->room) {
+		size_t room = l->room ? 2 * l->room : 64;
+		struct listed *grown = realloc(l->entry, room * sizeof(*grown));
+
+		if (!grown) {
+			free(name);
+			return -ENOMEM;
+		}
+		l->entry = grown;
+		l->room = room;
+	}
+	l->entry[l->n++] = (struct listed){ cookie, node_id(name, identity), name };
+	return 0;
+}
+
+static int compare_cookie(const void *a, const void *b)
+{
+	const struct listed *x = a, *y = b;
+
+	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+}
+
+/* The host's own architecture goes without saying. */
+static char *plain_goal(const struct template *t, const char *format)
+{
+	if (strcmp(t->arch, library_host_arch()) == 0)
+		return text_new("%s.%s", t->name, format);
+	return text_new("%s@%s.%s", t->name, t->arch, format);
+}
+
+static int list_templates(struct mount *m, struct listing *l)
+{
+	struct template **list;
+	size_t n;
+	int r = library_list(m->library, &list, &n);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n && r == 0; i++)
+		for (const char *const *f = m->formats; *f && r == 0 && !list[i]->hidden; f++)
+			r = listing_add(l, plain_goal(list[i], *f), list[i]->identity);
+	templates_free(list, n);
+	if (l->n)
+		qsort(l->entry, l->n, sizeof(*l->entry), compare_cookie);
+	return r;
+}
+
+static void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	_cleanup_(listing_freep) struct listing *l = calloc(1, sizeof(*l));
+	int r = l ? list_templates(mount_of(req), l) : -ENOMEM;
+
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	fi->fh = (uintptr_t)l;
+	if (fuse_reply_open(req, fi) == 0)
+		(void)take(l);
+}
+
+static void op_releasedir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	listing_free((struct listing *)(uintptr_t)fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+/* Adds an entry while there is room; `cookie` is what readdir goes on behind. */
+static bool add_entry(fuse_req_t req, char *buf, size_t size, size_t *used, const char *name, uint64_t id,
+		      mode_t mode, uint64_t cookie)
+{
+	struct stat st = { .st_ino = id, .st_mode = mode };
+	size_t n = fuse_add_direntry(req, buf + *used, size - *used, name, &st, (off_t)cookie);
+
+	if (n > size - *used)
+		return false;
+	*used += n;
+	return true;
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t after, struct fuse_file_info *fi)
+{
+	const struct listing *l = (const struct listing *)(uintptr_t)fi->fh;
+	_cleanup_free_ char *buf = malloc(size);
+	uint64_t cookie = (uint64_t)after;
+	size_t used = 0;
+	bool room;
+
+	if (!buf) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	room = (cookie >= 1 || add_entry(req, buf, size, &used, ".", ROOT_ID, S_IFDIR, 1)) &&
+	       (cookie >= 2 || add_entry(req, buf, size, &used, "..", ROOT_ID, S_IFDIR, 2));
+	for (size_t i = 0; i < l->n && room; i++)
+		if (l->entry[i].cookie > cookie)
+			room = add_entry(req, buf, size, &used, l->entry[i].name, l->entry[i].id, S_IFREG,
+					 l->entry[i].cookie);
+	fuse_reply_buf(req, buf, used);
+}
+
+/* Extended attributes. */
+
+static void reply_xattr(fuse_req_t req, const char *value, size_t count, size_t size)
+{
+	if (size == 0)
+		fuse_reply_xattr(req, count);
+	else if (size < count)
+		fuse_reply_err(req, ERANGE);
+	else
+		fuse_reply_buf(req, value, count);
+}
+
+static void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
+{
+	struct mount *m = mount_of(req);
+	struct node *node = nodes_get(m->nodes, id);
+
+	if (!node || !node->plan || strcmp(name, XATTR_PLAN) != 0)
+		fuse_reply_err(req, node || id == ROOT_ID ? ENODATA : ESTALE);
+	else
+		reply_xattr(req, node->plan, strlen(node->plan), size);
+	if (node)
+		node_put(m->nodes, node);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
+{
+	struct mount *m = mount_of(req);
+	struct node *node = nodes_get(m->nodes, id);
+
+	reply_xattr(req, XATTR_PLAN, node && node->plan ? sizeof(XATTR_PLAN) : 0, size);
+	if (node)
+		node_put(m->nodes, node);
+}
+
+/* The rest. */
+
+static void op_statfs(fuse_req_t req, fuse_ino_t id)
+{
+	int dirfd = store_dirfd(mount_of(req)->context->store);
+	struct statvfs st = { 0 };
+
+	/* The room of the store's filesystem, none of it to be had through here. */
+	if (dirfd < 0 || fstatvfs(dirfd, &st) < 0)
+		st.f_bsize = st.f_frsize = 4096;
+	st.f_bavail = st.f_bfree = 0;
+	st.f_files = st.f_ffree = st.f_favail = 0;
+	st.f_namemax = GOAL_NAME_MAX;
+	fuse_reply_statfs(req, &st);
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct mount *m = userdata;
+
+	/* Bytes don't change under a node id: what AUTO_INVAL_DATA would drop at a moved mtime stays. */
+	conn->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA;
+	/* Node ids stand for file handles. */
+	conn->want |= conn->capable & FUSE_CAP_EXPORT_SUPPORT;
+	conn->want |= conn->capable & FUSE_CAP_EXPLICIT_INVAL_DATA;
+	/* Lookup of all that a listing shows would open every template. */
+	conn->want &= ~(unsigned)FUSE_CAP_READDIRPLUS;
+	/* Requests of up to 1 MiB: libfuse derives the number of pages from this. */
+	conn->max_write = 1 << 20;
+	conn->max_readahead = 1 << 20;
+	conn->max_background = 64;
+	conn->congestion_threshold = 48;
+	/* A granularity of 1 ns, as the templates' own times have. */
+	conn->time_gran = 1;
+	if (m->ready)
+		m->ready(m->ready_arg);
+}
+
+/*
+ * No getlk, setlk and flock: the kernel then keeps locks itself, which is what
+ * qemu's image locking needs. No write, setattr or create: the mount is
+ * read-only, and the kernel answers EROFS by itself.
+ */
+const struct fuse_lowlevel_ops mount_ops = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.open = op_open,
+	.read = op_read,
+	.release = op_release,
+	.lseek = op_lseek,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.releasedir = op_releasedir,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.statfs = op_statfs,
+};
+
+/* Changes in the library. */
+
+static void forget_entry(void *arg, uint64_t id, const char *name)
+{
+	struct mount *m = arg;
+
+	/* -ENOENT: the kernel has forgotten it by itself. */
+	(void)fuse_lowlevel_notify_inval_entry(m->session, ROOT_ID, name, strlen(name));
+}
+
+void mount_changed(void *arg, const char *template_name)
+{
+	struct mount *m = arg;
+
+	pthread_mutex_lock(&m->lock);
+	clock_gettime(CLOCK_REALTIME, &m->changed);
+	pthread_mutex_unlock(&m->lock);
+	/* On the watching thread: from inside a request this would deadlock with the kernel. */
+	(void)nodes_each(m->nodes, template_name, forget_entry, m);
+	(void)fuse_lowlevel_notify_inval_inode(m->session, ROOT_ID, 0, 0);
+}

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "fs/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "planner/goal.h"
+
+#define DEFAULT_CACHE_LIMIT "32G"
+#define DEFAULT_MEMORY	    "512M"
+#define DEFAULT_FORMATS	    "qcow2,raw"
+
+/* Less than this can't hold one decoder of a 64 MiB dictionary, which xz -9 asks for. */
+#define LEAST_MEMORY "128M"
+
+struct option_row {
+	const char *name;
+	char letter;	      /* 0: none */
+	const char *argument; /* NULL: none */
+	const char *help;     /* may hold line breaks */
+	int (*set)(struct options *o, const char *value, struct why *why);
+	bool with_o; /* may stand behind -o, too: -o cache-limit=10G */
+};
+
+static int set_command(struct options *o, enum command command, const char *subject, struct why *why)
+{
+	/* The first of --help, --version wins over all; two others contradict each other. */
+	if (o->command == COMMAND_HELP || o->command == COMMAND_VERSION)
+		return 0;
+	if (o->command != COMMAND_MOUNT && command != COMMAND_HELP && command != COMMAND_VERSION)
+		return fail(why, -EINVAL, "--list, --notes and --plan exclude each other");
+	o->command = command;
+	o->subject = subject;
+	return 0;
+}
+
+static int set_list(struct options *o, const char *value, struct why *why)
+{
+	return set_command(o, COMMAND_LIST, NULL, why);
+}
+
+static int set_notes(struct options *o, const char *value, struct why *why)
+{
+	return set_command(o, COMMAND_NOTES, value, why);
+}
+
+static int set_plan(struct options *o, const char *value, struct why *why)
+{
+	return set_command(o, COMMAND_PLAN, value, why);
+}
+
+static int set_help(struct options *o, const char *value, struct why *why)
+{
+	return set_command(o, COMMAND_HELP, NULL, why);
+}
+
+static int set_version(struct options *o, const char *value, struct why *why)
+{
+	return set_command(o, COMMAND_VERSION, NULL, why);
+}
+
+static int set_list_format(struct options *o, const char *value, struct why *why)
+{
+	static const char *const names[] = {
+		[LIST_SHORT] = "short",
+		[LIST_LONG] = "long",
+		[LIST_JSON] = "json",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(value, names[i]) == 0) {
+			o->list_format = (enum list_format)i;
+			return 0;
+		}
+	return fail(why, -EINVAL, "--list-format '%s' is none of short, long, json", value);
+}
+
+static int set_cache(struct options *o, const char *value, struct why *why)
+{
+	if (!*value)
+		return fail(why, -EINVAL, "--cache needs a directory");
+	free(o->cache);
+	o->cache = strdup(value);
+	o->cache_given = true;
+	return o->cache ? 0 : -ENOMEM;
+}
+
+static int set_no_cache(struct options *o, const char *value, struct why *why)
+{
+	o->no_cache = true;
+	return 0;
+}
+
+static int set_size(uint64_t *ret, const char *name, const char *value, struct why *why)
+{
+	if (size_parse(value, ret) < 0)
+		return fail(why, -EINVAL, "--%s '%s' is not a size such as 512M or 20G", name, value);
+	return 0;
+}
+
+static int set_cache_limit(struct options *o, const char *value, struct why *why)
+{
+	return set_size(&o->cache_limit, "cache-limit", value, why);
+}
+
+static int set_memory(struct options *o, const char *value, struct why *why)
+{
+	uint64_t least;
+	int r = set_size(&o->memory, "memory", value, why);
+
+	(void)size_parse(LEAST_MEMORY, &least);
+	if (r == 0 && o->memory < least)
+		return fail(why, -EINVAL, "--memory %s is too little, " LEAST_MEMORY " is the least", value);
+	return r;
+}
+
+static int set_decoders(struct options *o, const char *value, struct why *why)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (*end || end == value || n < 1 || n > 256)
+		return fail(why, -EINVAL, "--decoders '%s' is not a number from 1 to 256", value);
+	o->decoders = (unsigned)n;
+	return 0;
+}
+
+static void free_strings(char **strings)
+{
+	for (char **s = strings; s && *s; s++)
+		free(*s);
+	free(strings);
+}
+
+static bool has_string(char *const *strings, const char *string)
+{
+	for (; *strings; strings++)
+		if (strcmp(*strings, string) == 0)
+			return true;
+	return false;
+}
+
+static int set_formats(struct options *o, const char *value, struct why *why)
+{
+	_cleanup_free_ char *list = strdup(value);
+	char **formats = calloc(strlen(value) + 2, sizeof(*formats));
+	size_t n = 0;
+
+	free_strings(o->formats);
+	o->formats = formats;
+	if (!list || !formats)
+		return -ENOMEM;
+	for (char *save, *f = strtok_r(list, ",:", &save); f; f = strtok_r(NULL, ",:", &save)) {
+		if (!goal_format(f))
+			return fail(why, -EINVAL, "--formats: there is no format '%s'", f);
+		if (has_string(formats, f))
+			continue;
+		formats[n] = strdup(f);
+		if (!formats[n++])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int set_no_check_signature(struct options *o, const char *value, struct why *why)
+{
+	o->check_signature = false;
+	return 0;
+}
+
+static int set_foreground(struct options *o, const char *value, struct why *why)
+{
+	o->foreground = true;
+	return 0;
+}
+
+static int set_verbose(struct options *o, const char *value, struct why *why)
+{
+	o->verbose = true;
+	return 0;
+}
+
+static int set_mount_options(struct options *o, const char *value, struct why *why);
+
+/* --help prints the rows in this order; the manual and the completions hold the same names (tests/check-docs). */
+static const struct option_row rows[] = {
+	{ "list", 0, NULL, "list the templates of the sources", set_list, false },
+	{ "list-format", 0, "FORMAT", "short (default), long or json", set_list_format, false },
+	{ "notes", 0, "TEMPLATE", "print the notes of a template", set_notes, false },
+	{ "plan", 0, "GOAL", "print how a goal is made, or why it can't be", set_plan, false },
+	{ "cache", 0, "DIR",
+	  "keep decoded blocks here; default $XDG_CACHE_HOME/goalfs,\n"
+	  "~/.cache/goalfs, or /var/cache/goalfs for root",
+	  set_cache, true },
+	{ "no-cache", 0, NULL, "keep decoded blocks in temporary files, until the unmount", set_no_cache,
+	  true },
+	{ "cache-limit", 0, "SIZE", "disk space that the cache may take; default " DEFAULT_CACHE_LIMIT,
+	  set_cache_limit, true },
+	{ "memory", 0, "SIZE", "memory for decoders and blocks; default " DEFAULT_MEMORY, set_memory, true },
+	{ "decoders", 0, "N", "decoder threads; default one per CPU", set_decoders, true },
+	{ "formats", 0, "LIST", "formats that a listing shows; default " DEFAULT_FORMATS, set_formats, true },
+	{ "no-check-signature", 0, NULL, "take a signed index without checking its signature",
+	  set_no_check_signature, true },
+	{ "options", 'o', "OPTIONS",
+	  "mount options, comma-separated: those above without\n"
+	  "their dashes, and those of mount(8) and fuse(8)",
+	  set_mount_options, false },
+	{ "foreground", 'f', NULL, "stay in the foreground", set_foreground, false },
+	{ "verbose", 'v', NULL, "show the layers in motion", set_verbose, true },
+	{ "version", 'V', NULL, "print the version", set_version, false },
+	{ "help", 'h', NULL, "print this", set_help, false },
+};
+
+#define N_ROWS (sizeof(rows) / sizeof(rows[0]))
+
+/*
+ * What mount(8) and fstab pass on and has no meaning for a daemon, or none for
+ * files that are never written, whose times are constant and among which no link
+ * is. libfuse refuses some of these.
+ */
+static bool is_noise(const char *option)
+{
+	static const char *const noise[] = {
+		"rw",	      "ro",	     "defaults",   "auto",	  "noauto",
+		"user",	      "nouser",	     "users",	   "nofail",	  "_netdev",
+		"dev",	      "nodev",	     "suid",	   "nosuid",	  "group",
+		"owner",      "relatime",    "norelatime", "strictatime", "nostrictatime",
+		"diratime",   "nodiratime",  "lazytime",   "nolazytime",  "iversion",
+		"noiversion", "mand",	     "nomand",	   "silent",	  "loud",
+		"symfollow",  "nosymfollow", NULL,
+	};
+
+	for (const char *const *n = noise; *n; n++)
+		if (strcmp(option, *n) == 0)
+			return true;
+	return strncmp(option, "x-", 2) == 0 || strncmp(option, "comment=", 8) == 0;
+}
+
+static const struct option_row *row_behind_o(const char *name, size_t len)
+{
+	for (size_t i = 0; i < N_ROWS; i++)
+		if (rows[i].with_o && strlen(rows[i].name) == len && strncmp(rows[i].name, name, len) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+static int set_mount_option(struct options *o, char *option, struct why *why)
+{
+	char *value = strchr(option, '=');
+	const struct option_row *row = row_behind_o(option, value ? (size_t)(value - option) : strlen(option));
+	_cleanup_free_ char *before = o->mount_options;
+
+	o->mount_options = NULL;
+	if (row && !row->argument != !value)
+		return fail(why, -EINVAL, row->argument ? "-o %s needs a value" : "-o %s takes no value",
+			    option);
+	if (row || is_noise(option)) {
+		o->mount_options = take(before);
+		return row ? row->set(o, value ? value + 1 : NULL, why) : 0;
+	}
+	if (asprintf(&o->mount_options, "%s%s%s", before ?: "", before && *before ? "," : "", option) < 0) {
+		o->mount_options = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int set_mount_options(struct options *o, const char *value, struct why *why)
+{
+	_cleanup_free_ char *list = strdup(value);
+	int r = 0;
+
+	if (!list)
+		return -ENOMEM;
+	/* Values are copied by their setters: the list lives no longer than this call. */
+	for (char *save, *option = strtok_r(list, ",", &save); option && r == 0;
+	     option = strtok_r(NULL, ",", &save))
+		r = set_mount_option(o, option, why);
+	return r;
+}
+
+static int set_defaults(struct options *o, struct why *why)
+{
+	int r;
+
+	o->check_signature = true;
+	o->mount_options = strdup("");
+	r = o->mount_options ? set_cache_limit(o, DEFAULT_CACHE_LIMIT, why) : -ENOMEM;
+	if (r == 0)
+		r = set_memory(o, DEFAULT_MEMORY, why);
+	if (r == 0)
+		r = set_formats(o, DEFAULT_FORMATS, why);
+	return r;
+}
+
+static int set_default_cache(struct options *o)
+{
+	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	int r = 0;
+
+	if (o->cache || o->no_cache)
+		return 0;
+	if (xdg && *xdg == '/')
+		r = asprintf(&o->cache, "%s/goalfs", xdg);
+	else if (geteuid() != 0 && home && *home == '/')
+		r = asprintf(&o->cache, "%s/.cache/goalfs", home);
+	else if (geteuid() == 0)
+		r = asprintf(&o->cache, "/var/cache/goalfs");
+	else
+		o->no_cache = true;
+	if (r < 0)
+		o->cache = NULL;
+	return r < 0 ? -ENOMEM : 0;
+}
+
+static int take_operands(struct options *o, char **operand, size_t n, struct why *why)
+{
+	bool mount = o->command == COMMAND_MOUNT;
+
+	if (o->command == COMMAND_HELP || o->command == COMMAND_VERSION)
+		return 0;
+	if (mount && n < 2)
+		return fail(why, -EINVAL,
+			    n ? "no mountpoint given: goalfs SOURCE... MOUNTPOINT"
+			      : "no source and no mountpoint given: goalfs SOURCE... MOUNTPOINT");
+	if (n == 0)
+		return fail(why, -EINVAL, "no source given");
+	o->n_sources = mount ? n - 1 : n;
+	o->mountpoint = mount ? operand[n - 1] : NULL;
+	o->sources = calloc(o->n_sources, sizeof(*o->sources));
+	if (!o->sources)
+		return -ENOMEM;
+	memcpy(o->sources, operand, o->n_sources * sizeof(*o->sources));
+	return 0;
+}
+
+/* getopt's own tables out of ours; long options return their row's number + 256. */
+static void fill_getopt(struct option *long_options, char *letters)
+{
+	/* A leading ':' makes getopt silent and tells a missing argument from an unknown option. */
+	*letters++ = ':';
+	for (size_t i = 0; i < N_ROWS; i++) {
+		long_options[i] =
+			(struct option){ rows[i].name, rows[i].argument ? required_argument : no_argument, NULL,
+					 256 + (int)i };
+		if (rows[i].letter) {
+			*letters++ = rows[i].letter;
+			if (rows[i].argument)
+				*letters++ = ':';
+		}
+	}
+	*letters = '\0';
+}
+
+static const struct option_row *row_of(int c)
+{
+	if (c >= 256)
+		return &rows[c - 256];
+	for (size_t i = 0; i < N_ROWS; i++)
+		if (rows[i].letter == c)
+			return &rows[i];
+	return NULL;
+}
+
+int options_parse(int argc, char **argv, struct options *o, struct why *why)
+{
+	struct option long_options[N_ROWS + 1] = { 0 };
+	char letters[2 * N_ROWS + 2];
+	int r = set_defaults(o, why), c;
+
+	fill_getopt(long_options, letters);
+	while (r == 0 && (c = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
+		const struct option_row *row = row_of(c);
+
+		if (c == ':')
+			return fail(why, -EINVAL, "%s needs a value", argv[optind - 1]);
+		/* A letter among others: getopt has not moved on yet. */
+		if (!row && optopt > 0 && optopt < 256)
+			return fail(why, -EINVAL, "there is no option '-%c', see goalfs --help", optopt);
+		if (!row && optopt)
+			return fail(why, -EINVAL, "--%s takes no value", row_of(optopt)->name);
+		if (!row)
+			return fail(why, -EINVAL, "there is no option '%s', see goalfs --help",
+				    argv[optind - 1]);
+		r = row->set(o, optarg, why);
+	}
+	if (r == 0)
+		r = take_operands(o, argv + optind, argc - optind, why);
+	if (r == 0)
+		r = set_default_cache(o);
+	return r;
+}
+
+void options_done(struct options *o)
+{
+	free(o->sources);
+	free(o->cache);
+	free(o->mount_options);
+	free_strings(o->formats);
+}
+
+static void help_row(const struct option_row *row)
+{
+	const int column = 28;
+	const char *help = row->help, *end;
+	int n;
+
+	n = row->letter ? printf("  -%c, --%s", row->letter, row->name) : printf("      --%s", row->name);
+	if (row->argument)
+		n += printf(" %s", row->argument);
+	while ((end = strchr(help, '\n'))) {
+		printf("%*s%.*s\n", n < column ? column - n : 1, "", (int)(end - help), help);
+		help = end + 1;
+		n = 0;
+	}
+	printf("%*s%s\n", n < column ? column - n : 1, "", help);
+}
+
+void options_help(void)
+{
+	printf("Usage: goalfs [OPTIONS] SOURCE... MOUNTPOINT\n"
+	       "       goalfs --list | --notes TEMPLATE | --plan GOAL  [OPTIONS] SOURCE...\n"
+	       "\n"
+	       "Mounts a directory in which every file name is a goal: debian-12@20G.qcow2.\n"
+	       "SOURCE is a directory of templates, or a virt-builder index (a path or file:// URI).\n"
+	       "\n");
+	for (size_t i = 0; i < N_ROWS; i++)
+		help_row(&rows[i]);
+	printf("\nThe names: man 7 goalfs-goals\n");
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GOALFS_FS_OPTIONS_H
+#define GOALFS_FS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backends/library/library.h"
+#include "base/why.h"
+
+/* What is done with the sources. */
+enum command {
+	COMMAND_MOUNT,
+	COMMAND_LIST,
+	COMMAND_NOTES,
+	COMMAND_PLAN,
+	COMMAND_HELP,
+	COMMAND_VERSION,
+};
+
+/* The command line. Strings are borrowed from argv unless said otherwise. */
+struct options {
+	enum command command;
+	const char *subject;  /* of --notes and --plan */
+	const char **sources; /* n_sources; owned array */
+	size_t n_sources;
+	const char *mountpoint;
+
+	char *cache;	  /* owned; the directory, never NULL after options_parse unless no_cache */
+	bool cache_given; /* by the user: then it must work */
+	bool no_cache;
+	uint64_t cache_limit; /* bytes */
+	uint64_t memory;      /* bytes */
+	unsigned decoders;    /* 0: one per CPU */
+	char **formats;	      /* NULL-terminated, owned: the formats that readdir shows */
+	enum list_format list_format;
+	bool check_signature;
+	bool foreground;
+	bool verbose;
+	char *mount_options; /* owned, "" when none: what -o gave that is not ours */
+};
+
+/* Returns 0 or -EINVAL with the sentence. `o` must be zero; options_done is safe after either. */
+int options_parse(int argc, char **argv, struct options *o, struct why *why);
+void options_done(struct options *o);
+
+/* To standard output, defaults included. */
+void options_help(void);
+
+#endif

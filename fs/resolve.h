@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GOALFS_FS_RESOLVE_H
+#define GOALFS_FS_RESOLVE_H
+
+/*
+ * From a name to what it stands for: goal, template, plan, open image. Shared by
+ * lookup and by goalfs --plan; knows no FUSE.
+ */
+#include "backends/backend.h"
+#include "backends/library/library.h"
+#include "planner/goal.h"
+
+struct resolved {
+	struct template *template; /* owns a ref */
+	struct image *image;	   /* owns a ref; NULL for a text */
+	char *text;		   /* owned: a text goal's content; NULL for an image */
+	char *plan;		   /* owned: the plan's line; NULL for a text */
+};
+
+/*
+ * Keeps promise 1: 0 only when the goal can be met. Errors:
+ *	-EINVAL      the name is no goal, whatever the library holds
+ *	-ENOENT      no such template, or no plan
+ *	-EOPNOTSUPP  the template can't be made into this
+ *	-EBADMSG     the template is damaged
+ *	others       it could not be found out
+ * `ret` must be zero; it is filled in on success only.
+ */
+int resolve(struct context *context, struct library *library, const char *name, struct resolved *ret,
+	    struct why *why);
+void resolved_done(struct resolved *r);
+
+/* What makes the result this and no other: the template, or a text's content. Borrowed. */
+const char *resolved_identity(const struct resolved *r);
+
+/*
+ * The text of NAME.plan: the plan for the image goal `name`, or why there is
+ * none; that, too, is a success.
+ */
+int resolve_explain(struct context *context, struct library *library, const char *name, char **ret,
+		    struct why *why);
+
+/* The template's virtual size, read off its file; 0 when it can't be told. */
+uint64_t resolve_size(struct context *context, struct template *template);
+
+#endif

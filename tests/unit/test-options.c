@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/unit/test.h"
+
+#include <getopt.h>
+
+#include "base/bytes.h"
+#include "fs/options.h"
+
+static int parse(struct options *o, struct why *why, const char *const *args)
+{
+	static char *argv[16];
+	int argc = 0;
+
+	*o = (struct options){ 0 };
+	*why = (struct why){ "" };
+	argv[argc++] = (char *)"goalfs";
+	while (*args)
+		argv[argc++] = (char *)*args++;
+	argv[argc] = NULL;
+	optind = 0; /* getopt starts anew */
+	return options_parse(argc, argv, o, why);
+}
+
+#define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static void assert_refused(const char *const *args, const char *reason)
+{
+	struct options o;
+	struct why why;
+
+	assert_int_equal(parse(&o, &why, args), -EINVAL);
+	if (!strstr(why.text, reason))
+		fail_msg("'%s' does not hold '%s'", why.text, reason);
+	options_done(&o);
+}
+
+static void test_sources_and_mountpoint(void **state)
+{
+	struct options o;
+	struct why why;
+
+	assert_int_equal(parse(&o, &why, ARGS("a", "b", "c")), 0);
+	assert_int_equal(o.command, COMMAND_MOUNT);
+	assert_int_equal(o.n_sources, 2);
+	assert_string_equal(o.sources[1], "b");
+	assert_string_equal(o.mountpoint, "c");
+	assert_true(o.check_signature);
+	assert_int_equal(o.memory, 512 * MiB);
+	assert_string_equal(o.formats[0], "qcow2");
+	assert_string_equal(o.formats[1], "raw");
+	assert_null(o.formats[2]);
+	options_done(&o);
+}
+
+static void test_mount_options_as_fstab_gives_them(void **state)
+{
+	struct options o;
+	struct why why;
+
+	assert_int_equal(
+		parse(&o, &why,
+		      ARGS("a", "m", "-o", "rw,nosuid,x-systemd.automount,cache-limit=3G,no-cache,allow_other",
+			   "-o", "_netdev,memory=200M,max_read=4096,no-check-signature")),
+		0);
+	assert_int_equal(o.cache_limit, 3 * GiB);
+	assert_int_equal(o.memory, 200 * MiB);
+	assert_true(o.no_cache);
+	assert_false(o.check_signature);
+	assert_string_equal(o.mount_options, "allow_other,max_read=4096");
+	options_done(&o);
+}
+
+static void test_kernel_flags_without_meaning_are_dropped(void **state)
+{
+	struct options o;
+	struct why why;
+
+	assert_int_equal(parse(&o, &why, ARGS("a", "m", "-o", "rw,relatime,nodiratime,lazytime,noatime")), 0);
+	assert_string_equal(o.mount_options, "noatime");
+	options_done(&o);
+}
+
+static void test_texts_need_no_mountpoint(void **state)
+{
+	struct options o;
+	struct why why;
+
+	assert_int_equal(parse(&o, &why, ARGS("--plan", "x@1G.raw", "a")), 0);
+	assert_int_equal(o.command, COMMAND_PLAN);
+	assert_string_equal(o.subject, "x@1G.raw");
+	assert_int_equal(o.n_sources, 1);
+	assert_null(o.mountpoint);
+	options_done(&o);
+}
+
+static void test_help_wins(void **state)
+{
+	struct options o;
+	struct why why;
+
+	assert_int_equal(parse(&o, &why, ARGS("--list", "--help")), 0);
+	assert_int_equal(o.command, COMMAND_HELP);
+	options_done(&o);
+}
+
+static void test_refusals_say_what(void **state)
+{
+	assert_refused(ARGS("a"), "no mountpoint");
+	assert_refused(ARGS("-v"), "no source");
+	assert_refused(ARGS("--list"), "no source");
+	assert_refused(ARGS("--list", "--notes", "x", "a"), "exclude each other");
+	assert_refused(ARGS("--memory", "5M", "a", "b"), "128M");
+	assert_refused(ARGS("--cache-limit", "much", "a", "b"), "'much'");
+	assert_refused(ARGS("--formats", "qcow2,floppy", "a", "b"), "'floppy'");
+	assert_refused(ARGS("--list-format", "xml", "a"), "'xml'");
+	assert_refused(ARGS("--decoders", "0", "a", "b"), "'0'");
+	assert_refused(ARGS("a", "b", "-o", "memory"), "needs a value");
+	assert_refused(ARGS("a", "b", "-o", "no-cache=1"), "takes no value");
+	assert_refused(ARGS("--frobnicate", "a", "b"), "'--frobnicate'");
+	assert_refused(ARGS("-zf", "a", "b"), "'-z'");
+	assert_refused(ARGS("a", "b", "-fz"), "'-z'");
+	assert_refused(ARGS("--foreground=no", "a", "b"), "--foreground takes no value");
+	assert_refused(ARGS("a", "b", "--cache"), "--cache needs a value");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sources_and_mountpoint),
+		cmocka_unit_test(test_mount_options_as_fstab_gives_them),
+		cmocka_unit_test(test_kernel_flags_without_meaning_are_dropped),
+		cmocka_unit_test(test_texts_need_no_mountpoint),
+		cmocka_unit_test(test_help_wins),
+		cmocka_unit_test(test_refusals_say_what),
+	};
+
+	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}
