@@ -5,8 +5,11 @@
  * write reserves first; when that goes over a mark, templates that nobody has
  * open are evicted, the least recently used first, down to the low mark (80 %, or
  * a fifth more than min_free), so that eviction comes in strokes and not with
- * every unit. A template is evicted as a whole: there is no telling which of its
- * units will be wanted, and one file less is less to go wrong.
+ * every unit. A template's data is evicted as a whole: there is no telling which
+ * of its units will be wanted, and one file less is less to go wrong. What was
+ * fetched over a network is dearer than what is made of it, and counts as if used
+ * FETCHED_GRACE later. Sidecars are small and save much: they go last, when no
+ * data is left to evict.
  *
  * When nothing is left to evict, room_take says -ENOSPC, and nothing is stored.
  */
@@ -22,10 +25,16 @@
 #include "base/log.h"
 #include "base/size.h"
 
+#define FETCHED_GRACE (7 * 24 * 3600) /* seconds */
+
 static bool is_colder(const struct entry *a, const struct entry *b)
 {
-	return a->used.tv_sec != b->used.tv_sec ? a->used.tv_sec < b->used.tv_sec
-						: a->used.tv_nsec < b->used.tv_nsec;
+	const time_t x = a->used.tv_sec + (a->is_fetched ? FETCHED_GRACE : 0);
+	const time_t y = b->used.tv_sec + (b->is_fetched ? FETCHED_GRACE : 0);
+
+	if ((a->data_bytes > 0) != (b->data_bytes > 0))
+		return a->data_bytes > 0;
+	return x != y ? x < y : a->used.tv_nsec < b->used.tv_nsec;
 }
 
 static struct entry *coldest(const struct store *s)
@@ -39,14 +48,12 @@ static struct entry *coldest(const struct store *s)
 	return cold;
 }
 
-/* The sidecars go with the data: that which was not used for longest is done with. */
 static void remove_all(struct store *s, struct entry *e)
 {
 	int fd = openat(s->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
 
-	store_remove_data(s, e);
 	if (!dir) {
 		closep(&fd);
 		return;
@@ -62,6 +69,7 @@ bool room_evict_one(struct store *s)
 	char bytes[SIZE_TEXT_MAX];
 	struct shelf *shelf;
 	struct entry *e;
+	bool had_data;
 
 	{
 		LOCKED(&s->lock);
@@ -76,12 +84,21 @@ bool room_evict_one(struct store *s)
 	}
 	log_detail("store: evict %s, %s", e->key, size_human(bytes, e->data_bytes));
 	s->n_evicted += shelf ? bits_count(shelf->there) : e->n_there;
-	if (s->keeps)
+	had_data = e->data_bytes > 0;
+	if (s->keeps && had_data)
+		store_remove_data(s, e);
+	else if (s->keeps)
 		remove_all(s, e);
 	shelf_free(shelf);
 	LOCKED(&s->lock);
 
-	store_drop_entry(s, e);
+	e->busy = false;
+	e->n_there = 0;
+	s->bytes -= e->data_bytes;
+	e->data_bytes = 0;
+	/* Temporary files are gone with their shelf; of others the sidecars are still there. */
+	if (!s->keeps || !had_data || e->other_bytes == 0)
+		store_drop_entry(s, e);
 	(void)pthread_cond_broadcast(&s->settled);
 	return true;
 }

@@ -322,6 +322,11 @@ static bool take_over(struct store *s, struct entry *e)
 	return true;
 }
 
+static bool is_fetched(const char *identity)
+{
+	return strncmp(identity, STORE_FETCHED, strlen(STORE_FETCHED)) == 0;
+}
+
 static int load(struct store *s, struct entry *e, const char *identity, struct image *below, struct why *why)
 {
 	struct shelf *shelf = NULL;
@@ -332,6 +337,7 @@ static int load(struct store *s, struct entry *e, const char *identity, struct i
 		touch(s, e);
 	LOCKED(&s->lock);
 
+	e->is_fetched = is_fetched(identity);
 	e->shelf = shelf;
 	e->busy = false;
 	(void)pthread_cond_broadcast(&s->settled);
@@ -391,6 +397,46 @@ void store_unpin(struct shelf *sh)
 		flush_wake(s);
 }
 
+/* The entry: with its shelf, which is pinned, or, if that is not open, for ourselves. NULL without memory. */
+static struct entry *seize(struct store *s, const char *key, struct shelf **ret_shelf)
+{
+	struct entry *e;
+	LOCKED(&s->lock);
+
+	e = store_entry(s, key);
+	*ret_shelf = e ? e->shelf : NULL;
+	if (*ret_shelf)
+		e->pins++;
+	else if (e)
+		e->busy = true;
+	return e;
+}
+
+void store_forget(struct store *s, const char *identity)
+{
+	struct shelf *shelf;
+	struct entry *e;
+	char key[KEY_TEXT];
+
+	store_key(identity, key);
+	e = seize(s, key, &shelf);
+	if (!e)
+		return;
+	if (shelf) {
+		shelf_lose(shelf, "it is not what it should be");
+		store_unpin(shelf);
+		return;
+	}
+	if (s->keeps)
+		store_remove_data(s, e);
+	LOCKED(&s->lock);
+
+	e->busy = false;
+	if (e->data_bytes + e->other_bytes == 0)
+		store_drop_entry(s, e);
+	(void)pthread_cond_broadcast(&s->settled);
+}
+
 /* ---- opening the store ---- */
 
 static bool is_key(const char *name)
@@ -406,14 +452,14 @@ static bool ends_with(const char *name, const char *end)
 }
 
 /* Whether a small file was written by this version; for the units file, what it claims. */
-static bool is_ours(struct store *s, const char *name, bool is_units, uint64_t *ret_there)
+static bool is_ours(struct store *s, const char *name, bool is_units, struct units_hint *ret)
 {
 	_cleanup_close_ int fd = openat(s->dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	uint8_t bytes[UNITS_PEEK];
 	ssize_t n = fd < 0 ? -1 : pread(fd, bytes, sizeof(bytes), 0);
 	struct span span = { bytes, n < 0 ? 0 : (size_t)n };
 
-	return is_units ? units_peek(span, ret_there) : sidecar_peek(span);
+	return is_units ? units_peek(span, ret) : sidecar_peek(span);
 }
 
 static bool is_later(struct timespec a, struct timespec b)
@@ -426,7 +472,7 @@ static int scan_file(struct store *s, const char *name)
 {
 	const char *what = name + KEY_TEXT;
 	char key[KEY_TEXT];
-	uint64_t n_there = 0;
+	struct units_hint hint = { 0 };
 	struct entry *e;
 	struct stat st;
 	bool is_raw, is_units;
@@ -435,7 +481,7 @@ static int scan_file(struct store *s, const char *name)
 		return 0; /* not ours */
 	is_raw = strcmp(what, "raw") == 0;
 	is_units = strcmp(what, "units") == 0;
-	if (ends_with(name, ".tmp") || (!is_raw && !is_ours(s, name, is_units, &n_there))) {
+	if (ends_with(name, ".tmp") || (!is_raw && !is_ours(s, name, is_units, &hint))) {
 		(void)unlinkat(s->dirfd, name, 0);
 		return 0;
 	}
@@ -447,8 +493,10 @@ static int scan_file(struct store *s, const char *name)
 		return -ENOMEM;
 	*(is_raw ? &e->data_bytes : &e->other_bytes) += (uint64_t)st.st_blocks * SECTOR;
 	s->bytes += (uint64_t)st.st_blocks * SECTOR;
-	if (is_units)
-		e->n_there = n_there;
+	if (is_units) {
+		e->n_there = hint.n_there;
+		e->is_fetched = is_fetched(hint.identity);
+	}
 	if (!is_raw && is_later(st.st_mtim, e->used))
 		e->used = st.st_mtim;
 	return 0;

@@ -46,6 +46,15 @@ void store_close(struct store *store);
 DEFINE_CLEANUP(struct store *, store_close);
 
 /*
+ * The identity of what was fetched over a network begins with this. It is kept
+ * longer than what is made of it: that costs only time, and works without a server.
+ */
+#define STORE_FETCHED "fetched:"
+
+/* Drops all that is stored under this identity. Who has it open reads on, but finds nothing there. */
+void store_forget(struct store *store, const char *identity);
+
+/*
  * Sidecars, keyed by the template's identity. `version` is the writer's: another
  * version's sidecar is not there. Read: 0 and a malloc'ed copy, or -ENOENT (also
  * when damaged; it is then dropped). Write: best effort, atomic; a store that

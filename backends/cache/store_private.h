@@ -28,6 +28,7 @@ struct entry {
 	struct timespec used;
 	uint64_t data_bytes, other_bytes; /* on disk: KEY.raw (with what is reserved), the rest */
 	uint64_t n_there;		  /* as far as known without loading */
+	bool is_fetched;		  /* STORE_FETCHED */
 	unsigned users, pins;
 	bool busy;
 	struct shelf *shelf;

@@ -43,7 +43,7 @@ struct disk_units {
 	uint8_t n_there[8];
 	uint8_t reserved[16];
 };
-static_assert(sizeof(struct disk_units) == UNITS_PEEK, "units header");
+static_assert(sizeof(struct disk_units) == UNITS_HEADER, "units header");
 
 #define CHECKED_FROM offsetof(struct disk_units, size)
 
@@ -167,13 +167,15 @@ int units_decode(struct span s, const struct units_of *of, struct bits *there, s
 	return 0;
 }
 
-bool units_peek(struct span s, uint64_t *ret_there)
+bool units_peek(struct span s, struct units_hint *ret)
 {
 	const struct disk_units *disk_hdr = (const struct disk_units *)s.p;
+	const uint8_t *identity = s.p + sizeof(*disk_hdr);
 
 	if (s.len < sizeof(*disk_hdr) || memcmp(disk_hdr->magic, MAGIC, sizeof(disk_hdr->magic)) != 0 ||
 	    get_le32(disk_hdr->version) != STORE_VERSION)
 		return false;
-	*ret_there = get_le64(disk_hdr->n_there);
+	*ret = (struct units_hint){ .n_there = get_le64(disk_hdr->n_there) };
+	memcpy(ret->identity, identity, min_u64(sizeof(ret->identity) - 1, s.len - sizeof(*disk_hdr)));
 	return true;
 }

@@ -42,12 +42,16 @@ void units_encode(const struct units_of *of, const struct bits *there, const str
 int units_decode(struct span s, const struct units_of *of, struct bits *there, struct bits *zero,
 		 struct why *why);
 
-#define UNITS_PEEK 96
+#define UNITS_HEADER 96 /* bytes before the identity */
+#define UNITS_PEEK   (UNITS_HEADER + 16)
 
-/*
- * By the first UNITS_PEEK bytes of a file: whether this version wrote it, and
- * how many units it claims. A hint; no checksum was looked at.
- */
-bool units_peek(struct span s, uint64_t *ret_there);
+/* What the first UNITS_PEEK bytes of a file tell. A hint; no checksum was looked at. */
+struct units_hint {
+	uint64_t n_there;  /* how many units it claims */
+	char identity[16]; /* how it begins */
+};
+
+/* Whether this version wrote it. */
+bool units_peek(struct span s, struct units_hint *ret);
 
 #endif

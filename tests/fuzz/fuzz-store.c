@@ -26,7 +26,7 @@ static void try_units(const uint8_t *bytes, size_t count)
 		assert(bits_count(there) <= of.n_units && bits_count(zero) <= units_granules(&of));
 		assert(bits_run(there, NULL, 0, of.n_units, &on) <= of.n_units);
 		units_encode(&of, there, zero, again);
-		assert(memcmp(again + UNITS_PEEK, bytes + UNITS_PEEK, strlen(of.identity)) == 0);
+		assert(memcmp(again + UNITS_HEADER, bytes + UNITS_HEADER, strlen(of.identity)) == 0);
 	}
 	free(there);
 	free(zero);
@@ -36,9 +36,9 @@ static void try_units(const uint8_t *bytes, size_t count)
 static void try_all(const uint8_t *bytes, size_t count)
 {
 	struct span inner;
-	uint64_t n_there;
+	struct units_hint hint;
 
-	(void)units_peek((struct span){ bytes, count }, &n_there);
+	(void)units_peek((struct span){ bytes, count }, &hint);
 	try_units(bytes, count);
 	if (sidecar_decode((struct span){ bytes, count }, of.identity, "zeros", 1, &inner) == 0)
 		assert(inner.p >= bytes && inner.len <= count && inner.p + inner.len == bytes + count);

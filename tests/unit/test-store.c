@@ -106,13 +106,14 @@ static void units_file_holds_what_was_put_in(void **state)
 	struct bits *there = bits_new(77), *zero = bits_new(101), *there2 = bits_new(77),
 		    *zero2 = bits_new(101);
 	uint8_t *file = malloc(units_bytes(&of));
-	uint64_t claimed;
+	struct units_hint hint;
 
 	bits_put_range(there, 3, 77, true);
 	bits_put_range(zero, 64, 101, true);
 	units_encode(&of, there, zero, file);
-	assert_true(units_peek((struct span){ file, units_bytes(&of) }, &claimed));
-	assert_int_equal(claimed, 74);
+	assert_true(units_peek((struct span){ file, units_bytes(&of) }, &hint));
+	assert_int_equal(hint.n_there, 74);
+	assert_string_equal(hint.identity, "an identity");
 	assert_int_equal(units_decode((struct span){ file, units_bytes(&of) }, &of, there2, zero2, NULL), 0);
 	for (int i = 0; i < 77; i++)
 		assert_int_equal(bits_get(there2, i), i >= 3);
@@ -1076,7 +1077,7 @@ static void temporary_store_evicts_too(void **state)
 	assert_int_equal(bench_figures(b).units_evicted, 4 * 6);
 }
 
-static void evicting_takes_the_sidecars_along(void **state)
+static void evicting_takes_the_sidecars_last(void **state)
 {
 	struct bench *b = *state;
 
@@ -1086,8 +1087,57 @@ static void evicting_takes_the_sidecars_along(void **state)
 	store_whole(b, "a", 6 * MiB);
 	store_sidecar_write(b->context.store, "b", "zeros", 1, "x", 1);
 	store_whole(b, "b", 6 * MiB);
-	assert_false(exists(b, "a", "zeros"));
+	assert_false(exists(b, "a", "raw"));
+	assert_true(exists(b, "a", "zeros"));
+	/* Nobody has anything open: there is data to evict, and then only sidecars are left. */
+	while (exists(b, "b", "raw")) {
+		assert_true(exists(b, "a", "zeros"));
+		assert_true(room_evict_one(b->context.store));
+	}
 	assert_true(exists(b, "b", "zeros"));
+	assert_true(room_evict_one(b->context.store));
+	assert_true(room_evict_one(b->context.store));
+	assert_false(exists(b, "a", "zeros"));
+	assert_false(exists(b, "b", "zeros"));
+	assert_false(room_evict_one(b->context.store));
+}
+
+static void fetched_data_outlives_what_was_made_later(void **state)
+{
+	struct bench *b = *state;
+
+	bench_open_store(b);
+	store_whole(b, STORE_FETCHED "a", 2 * MiB);
+	store_whole(b, "b", 2 * MiB);
+	bench_close_store(b);
+	bench_open_store(b); /* it is known after a restart, too */
+	assert_true(room_evict_one(b->context.store));
+	assert_true(exists(b, STORE_FETCHED "a", "raw"));
+	assert_false(exists(b, "b", "raw"));
+	assert_true(room_evict_one(b->context.store));
+	assert_false(exists(b, STORE_FETCHED "a", "raw"));
+}
+
+static void forgotten_data_is_gone_open_or_not(void **state)
+{
+	struct bench *b = *state;
+
+	bench_open_store(b);
+	store_whole(b, "closed", 2 * MiB);
+	store_forget(b->context.store, "closed");
+	assert_false(exists(b, "closed", "raw"));
+	assert_false(exists(b, "closed", "units"));
+	store_forget(b->context.store, "never there");
+	bench_open(b, 4 * MiB, MiB);
+	assert_reads_all(b->cache, b->below);
+	assert_int_equal(b->below->makes, 4);
+	store_forget(b->context.store, ID);
+	assert_int_equal(bits_count(bench_shelf(b)->there), 0);
+	assert_reads_all(b->cache, b->below); /* made anew */
+	assert_int_equal(b->below->makes, 8);
+	bench_close(b);
+	bench_close_store(b);
+	assert_false(exists(b, ID, "units"));
 }
 
 static void memory_holds_the_units_used_last_and_no_more(void **state)
@@ -1239,7 +1289,9 @@ int main(void)
 		TEST(remembers_over_a_restart_what_was_used_last),
 		TEST(what_is_in_use_is_not_evicted),
 		TEST(temporary_store_evicts_too),
-		TEST(evicting_takes_the_sidecars_along),
+		TEST(evicting_takes_the_sidecars_last),
+		TEST(fetched_data_outlives_what_was_made_later),
+		TEST(forgotten_data_is_gone_open_or_not),
 		TEST(memory_holds_the_units_used_last_and_no_more),
 		TEST(many_at_once_read_right_bytes),
 	};
