@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "backends/cache/lock.h"
+#include "base/lock.h"
 
 #include <signal.h>
 #include <time.h>
