@@ -13,6 +13,9 @@
  *	directory.c    a directory of files -> templates
  *	source.c       what SOURCE means; one scan of it
  *	library.c      all sources -> the catalogue, and questions to it
+ *	armor.c        signed messages from outside            pure
+ *	keyring.c      whose signatures count
+ *	signature.c    what gpg says of a message
  *	watch.c        when to scan again
  *	list.c         the catalogue for people and programs
  *

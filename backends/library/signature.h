@@ -17,11 +17,16 @@
 struct keyring;
 
 /*
- * `key_files`: n of them, PEM or binary, each with one key or several. `fingerprints`: n_fingerprints of signers that
- * are accepted, hex, case and blanks don't count; of primary keys or signing
- * subkeys; none: whoever's key is in the files. A fingerprint whose key is in no file is
+ * `key_files`: n of them, armored or binary, each with one key or several. `fingerprints`: n_fingerprints of
+ * signers that are accepted, 40 hex digits (64 of version 5 keys), case and blanks don't count; of a primary
+ * key or one of its subkeys, either stands for the key as a whole: as with virt-builder, all its
+ * signing subkeys are accepted. None: whoever's key is in the files. A fingerprint whose key is in no file is
  * looked for in the user's own keyring ($GNUPGHOME, ~/.gnupg). An error says which file or
- * fingerprint it was.
+ * fingerprint it was; -ENOENT also when gpg is not installed, -EBADMSG for a file without a key, -EINVAL for
+ * what is no fingerprint, or when nothing is given at all.
+ *
+ * Being given is all the trust a key needs; one that is expired or revoked is taken
+ * here, and refused where it signed. gpgme makes the process ignore SIGPIPE.
  */
 int keyring_new(const char *const *key_files, size_t n, const char *const *fingerprints, size_t n_fingerprints,
 		struct keyring **ret, struct why *why);
@@ -32,18 +37,25 @@ DEFINE_CLEANUP(struct keyring *, keyring_free);
 const char *keyring_fingerprints(const struct keyring *k);
 
 /*
- * Checks a clear-signed message. 0 and, malloc'ed, with a NUL behind it that is not
- * counted, exactly the text that the signature stands for, and nothing that stood before
- * or behind the signed part. Every signature's own fault has its own sentence: no
- * signature at all, bad (the text was changed), by a key that is not
- * accepted (naming it), key or signature expired (when), key revoked, key not usable for signing.
+ * Checks a clear-signed message of at most INDEX_BYTES_MAX. 0 and, malloc'ed, with a NUL behind it that is not
+ * counted, the text that gpg verified, and nothing that stood before or behind the signed part:
+ * dash-escapes are undone, blanks at the ends of lines, which no signature covers, are gone,
+ * line ends are as they came, and the last line ends in a newline always.
+ *
+ * -EBADMSG and a sentence each for: not signed; signed in another way, more than once, or cut off; a bad signature (the
+ * text was changed); an expired signature (when); one that gpg refuses as too weak or can't check.
+ * -EACCES for a signer who is not accepted: the key is none of those given, or not among
+ * the fingerprints, expired (when), revoked, not made for signing. -EFBIG.
  * One good signature by an accepted signer is enough, unless another one is bad.
- * `shown` names the message in sentences. -EBADMSG, or -EACCES for a signer who is not accepted.
+ * `shown` names the message in sentences.
  */
 int signature_check_clear(struct keyring *k, const void *bytes, size_t count, const char *shown, char **ret,
 			  size_t *ret_count, struct why *why);
 
-/* The same for a detached signature over what `fd` holds from its start to its end. */
+/*
+ * The same for a detached signature, armored or binary, over what `fd` holds from its start to its end.
+ * The file is read once, bit by bit; the descriptor's offset stays.
+ */
 int signature_check_detached(struct keyring *k, const void *signature, size_t count, int fd, const char *shown,
 			     struct why *why);
 
