@@ -15,7 +15,6 @@
 
 #define INDEX_BYTES_MAX	   (64 * MiB) /* the official one has 50 KB */
 #define INDEX_SECTIONS_MAX 65536      /* and 120 sections */
-#define INDEX_FIELDS_MAX   4096	      /* in one section */
 
 struct index_entry {
 	struct template *template; /* owns a ref; without anything that only the file can tell */
@@ -40,5 +39,8 @@ struct index {
 int index_parse(const char *bytes, size_t count, const char *path, struct index *ret,
 		struct complaints *complaints, struct why *why);
 void index_done(struct index *index);
+
+/* Adds an entry, which is taken over in any case. 0 or -ENOMEM. */
+int index_add(struct index *index, struct index_entry *e);
 
 #endif

@@ -11,32 +11,9 @@
 #include <string.h>
 
 #include "backends/library/private.h"
-#include "base/arch.h"
+#include "backends/library/value.h"
 
 /* Values. */
-
-/* Puts a field and its continuations together; malloc'ed. */
-static char *field_value(const struct field *f)
-{
-	char *value = malloc(f->first.n + (f->end - f->more) + 1), *to;
-	const char *p = f->more;
-	struct slice s;
-	bool whole;
-
-	if (!value)
-		return NULL;
-	to = mempcpy(value, f->first.p, f->first.n);
-	while (take_line(&p, f->end, &s, &whole)) {
-		struct line line = line_of(s, whole);
-
-		if (line.kind == LINE_MORE) {
-			*to++ = '\n';
-			to = mempcpy(to, line.value.p, line.value.n);
-		}
-	}
-	*to = '\0';
-	return value;
-}
 
 static int digit_value(char c)
 {
@@ -118,16 +95,6 @@ static int take_integer(const char *key, const char *value, int64_t min, int64_t
 	return 0;
 }
 
-void section_complain(const struct section *s, const char *path, unsigned line, const char *text,
-		      struct complaints *complaints)
-{
-	if (s->name.n)
-		complain(complaints, "%s:%u: [%.*s]: %s", path, line, (int)min_u64(s->name.n, 255), s->name.p,
-			 text);
-	else
-		complain(complaints, "%s:%u: %s", path, line, text);
-}
-
 /* The target of a taker: an entry under construction. */
 struct draft {
 	struct template *t;
@@ -169,46 +136,12 @@ static int take_lvexpand(struct draft *d, const char *value, struct why *why)
 
 static int take_arch(struct draft *d, const char *value, struct why *why)
 {
-	const char *normal = arch_normal(value);
-	char q[QUOTE_MAX];
-
-	if (!normal)
-		return fail(why, -EINVAL, "arch '%s' is not known", quote(q, value, strlen(value)));
-	return take_text(&d->t->arch, normal);
-}
-
-static bool has_dotdot(const char *path)
-{
-	for (const char *p = path; *p; p += strspn(p, "/")) {
-		size_t n = strcspn(p, "/");
-
-		if (n == 2 && memcmp(p, "..", 2) == 0)
-			return true;
-		p += n;
-	}
-	return false;
+	return value_arch("arch", value, &d->t->arch, why);
 }
 
 static int take_file(struct draft *d, const char *value, struct why *why)
 {
-	char q[QUOTE_MAX];
-
-	if (!value[0])
-		return fail(why, -EINVAL, "file is empty");
-	(void)quote(q, value, strlen(value));
-	for (const char *p = value; *p; p++)
-		if (iscntrl((unsigned char)*p))
-			return fail(why, -EINVAL, "file '%s' holds a control character", q);
-	if (strstr(value, "://"))
-		return fail(why, -EINVAL, "file '%s' is a URI, it must be a path relative to the index", q);
-	if (value[0] == '/')
-		return fail(why, -EINVAL, "file '%s' begins with '/', it must be a path relative to the index",
-			    q);
-	if (has_dotdot(value))
-		return fail(why, -EINVAL, "file '%s' leads out of the index's directory", q);
-	if (strlen(value) >= PATH_MAX)
-		return fail(why, -EINVAL, "file '%s' is too long for a path", q);
-	return take_text(&d->file, value);
+	return value_path("file", "index", value, &d->file, why);
 }
 
 static int take_format(struct draft *d, const char *value, struct why *why)
@@ -285,20 +218,9 @@ static int take_expand(struct draft *d, const char *value, struct why *why)
 
 static int take_checksum(struct draft *d, const char *value, struct why *why)
 {
-	char q[QUOTE_MAX];
-	size_t n = strlen(value);
-
 	if (d->t->checksum) /* checksum[sha512] was first in the table */
 		return 0;
-	if (n != 128 || strspn(value, "0123456789abcdefABCDEF") != n)
-		return fail(why, -EINVAL, "checksum '%s' is not a SHA-512 in 128 hexadecimal digits",
-			    quote(q, value, n));
-	d->t->checksum = strdup(value);
-	if (!d->t->checksum)
-		return -ENOMEM;
-	for (char *p = d->t->checksum; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-	return 0;
+	return value_hash("checksum", value, SHA512_DIGITS, &d->t->checksum, why);
 }
 
 static int take_hidden(struct draft *d, const char *value, struct why *why)
@@ -390,51 +312,6 @@ static const struct {
 
 /* Fields. */
 
-static int compare_fields(const void *a, const void *b)
-{
-	const struct field *x = a, *y = b;
-	int c = slice_compare(x->key, y->key);
-
-	if (c == 0)
-		c = slice_compare(x->qualifier, y->qualifier);
-	return c ? c : (x->line > y->line) - (x->line < y->line);
-}
-
-static bool same_key(const struct field *a, const struct field *b)
-{
-	return slice_compare(a->key, b->key) == 0 && slice_compare(a->qualifier, b->qualifier) == 0;
-}
-
-static int check_duplicates(const struct section *s, unsigned *line, struct why *why)
-{
-	char q[QUOTE_MAX];
-
-	for (size_t i = 1; i < s->n; i++)
-		if (same_key(&s->field[i - 1], &s->field[i])) {
-			*line = s->field[i].line;
-			return fail(why, -EINVAL, "field '%s' stands here and in line %u",
-				    quote(q, s->field[i].key.p, s->field[i].key.n), s->field[i - 1].line);
-		}
-	return 0;
-}
-
-/* The fields are sorted. */
-static const struct field *find_field(const struct section *s, const char *key, const char *qualifier)
-{
-	struct field want = { .key = { key, strlen(key) }, .qualifier = { qualifier, strlen(qualifier) } };
-	size_t low = 0, high = s->n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (compare_fields(&s->field[mid], &want) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < s->n && same_key(&s->field[low], &want) ? &s->field[low] : NULL;
-}
-
 static int take_field(struct draft *d, const struct field *f,
 		      int (*taker)(struct draft *d, const char *value, struct why *why), struct why *why)
 {
@@ -451,7 +328,7 @@ static int take_fields(struct draft *d, const struct section *s, unsigned *line,
 	int r;
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		const struct field *f = find_field(s, keys[i].key, keys[i].qualifier);
+		const struct field *f = section_field(s, keys[i].key, keys[i].qualifier);
 
 		if (!f)
 			continue;
@@ -474,7 +351,7 @@ static int take_fields(struct draft *d, const struct section *s, unsigned *line,
 	return 0;
 }
 
-static int build_template(struct draft *d, const struct section *s, unsigned *line, struct why *why)
+static int build_template(struct draft *d, struct section *s, unsigned *line, struct why *why)
 {
 	int r;
 
@@ -487,7 +364,7 @@ static int build_template(struct draft *d, const struct section *s, unsigned *li
 		return -ENOMEM;
 	if (!template_name_ok(d->t->name))
 		return fail(why, -EINVAL, "the name can't be part of a file name");
-	r = check_duplicates(s, line, why);
+	r = section_sort(s, line, why);
 	return r < 0 ? r : take_fields(d, s, line, why);
 }
 
@@ -499,8 +376,6 @@ int index_entry_build(struct section *s, const char *path, struct complaints *co
 	unsigned line = s->line;
 	int r;
 
-	if (s->n)
-		qsort(s->field, s->n, sizeof(s->field[0]), compare_fields);
 	r = build_template(&d, s, &line, &why);
 	if (r == 0) {
 		*ret = (struct index_entry){ d.t, d.file, s->line };

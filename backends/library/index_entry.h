@@ -8,25 +8,7 @@
  */
 #include "backends/library/complaints.h"
 #include "backends/library/index.h"
-#include "backends/library/index_line.h"
-
-/* Borrows from the text. */
-struct field {
-	struct slice key, qualifier, first;
-	const char *more, *end; /* the lines that may continue it, all of them whole */
-	unsigned line;
-};
-
-struct section {
-	struct slice name; /* empty when the header itself was bad */
-	unsigned line;
-	struct field *field; /* n of them, in the order of the text; the caller's */
-	size_t n;
-};
-
-/* "PATH:LINE: [SECTION]: TEXT", without the section when it has no name. */
-void section_complain(const struct section *s, const char *path, unsigned line, const char *text,
-		      struct complaints *complaints);
+#include "backends/library/section.h"
 
 /*
  * Makes an entry of a complete section that had no bad line; sorts its fields.

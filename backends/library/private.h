@@ -6,8 +6,10 @@
  * What the files of this room share.
  *
  *	index_line.c   text of an index -> lines               pure
+ *	section.c      lines -> sections and their fields      pure
+ *	value.c        values that catalogues have in common   pure
  *	index_entry.c  a section's fields -> an entry          pure
- *	index.c        lines -> sections -> entries            pure
+ *	index.c        sections -> entries                     pure
  *	place.c        a held directory, the way to a file     knows the mountpoint to stay out of
  *	template.c     an entry and its file -> a template
  *	directory.c    a directory of files -> templates

@@ -10,7 +10,6 @@
  * are not checked the plain one is: it is what the other was made from, so it
  * can't be the older of the two.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -19,68 +18,21 @@
 
 #include "backends/library/index.h"
 #include "backends/library/private.h"
+#include "backends/library/value.h"
 #include "base/log.h"
 
 /* What SOURCE means. */
-
-static int hex_value(char c)
-{
-	if (isdigit((unsigned char)c))
-		return c - '0';
-	return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
-}
-
-/* In place: the result is never longer. */
-static int percent_decode(char *text)
-{
-	char *to = text;
-
-	for (const char *p = text; *p; p++) {
-		if (*p == '%') {
-			int high = hex_value(p[1]), low = high < 0 ? -1 : hex_value(p[2]);
-
-			if (low < 0 || high * 16 + low == 0)
-				return -EINVAL;
-			*to++ = (char)(high * 16 + low);
-			p += 2;
-		} else {
-			*to++ = *p;
-		}
-	}
-	*to = '\0';
-	return 0;
-}
-
-/* The length of "scheme" in "scheme://...", else 0. */
-static size_t scheme_length(const char *given)
-{
-	size_t n = isalpha((unsigned char)given[0]) ? 1 : 0;
-
-	while (n && (isalnum((unsigned char)given[n]) || strchr("+-.", given[n])) && given[n])
-		n++;
-	return strncmp(given + n, "://", 3) == 0 ? n : 0;
-}
 
 /* A malloc'ed path. */
 static int source_path(const char *given, char **ret, struct why *why)
 {
 	_cleanup_free_ char *path = NULL;
-	size_t scheme = scheme_length(given);
-	const char *p = given + (scheme ? scheme + 3 : 0);
+	int r = value_file_uri("source", given, &path, why);
 
-	if (scheme && strncasecmp(given, "file", scheme) != 0)
-		return fail(why, -EOPNOTSUPP,
-			    "source '%s': only local files and directories can be sources yet", given);
-	if (scheme && strncasecmp(p, "localhost/", 10) == 0)
-		p += 9;
-	if (scheme && p[0] != '/')
-		return fail(why, -EINVAL, "source '%s' is not on this machine, a local one is file:///PATH",
-			    given);
-	path = strdup(p);
-	if (!path)
-		return -ENOMEM;
-	if (scheme && percent_decode(path) < 0)
-		return fail(why, -EINVAL, "source '%s' has a bad %% in it", given);
+	if (r == -EOPNOTSUPP)
+		return fail(why, r, "source '%s': only local files and directories can be sources yet", given);
+	if (r < 0)
+		return r;
 	if (!path[0])
 		return fail(why, -EINVAL, "a source's name is empty");
 	*ret = take(path);

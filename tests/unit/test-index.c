@@ -8,6 +8,7 @@
 
 #include "backends/library/index.h"
 #include "backends/library/private.h"
+#include "backends/library/section.h"
 #include "base/arch.h"
 #include "base/text.h"
 #include "planner/goal.h"
@@ -231,7 +232,7 @@ static void too_many_fields_cost_the_section(void **state)
 	struct outcome o;
 
 	text_add(&t, "[a]\n");
-	for (unsigned i = 0; i <= INDEX_FIELDS_MAX; i++)
+	for (unsigned i = 0; i <= SECTION_FIELDS_MAX; i++)
 		text_add(&t, "k%u=\n", i);
 	text_add(&t, B);
 	o = parse(t.chars);
