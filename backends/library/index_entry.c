@@ -98,7 +98,7 @@ static int take_integer(const char *key, const char *value, int64_t min, int64_t
 /* The target of a taker: an entry under construction. */
 struct draft {
 	struct template *t;
-	char *file;
+	char *file, *sig;
 	const struct section *section;
 	const struct field *field;
 	const char *path;
@@ -142,6 +142,11 @@ static int take_arch(struct draft *d, const char *value, struct why *why)
 static int take_file(struct draft *d, const char *value, struct why *why)
 {
 	return value_path("file", "index", value, &d->file, why);
+}
+
+static int take_sig(struct draft *d, const char *value, struct why *why)
+{
+	return value_path("sig", "index", value, &d->sig, why);
 }
 
 static int take_format(struct draft *d, const char *value, struct why *why)
@@ -294,19 +299,13 @@ static const struct {
 	const char *qualifier;
 	int (*take)(struct draft *d, const char *value, struct why *why);
 } keys[] = {
-	{ "name", "", take_name },
-	{ "osinfo", "", take_osinfo },
-	{ "arch", "", take_arch },
-	{ "file", "", take_file },
-	{ "format", "", take_format },
-	{ "size", "", take_size },
-	{ "compressed_size", "", take_compressed_size },
-	{ "revision", "", take_revision },
-	{ "expand", "", take_expand },
-	{ "lvexpand", "", take_lvexpand },
-	{ "checksum", "sha512", take_checksum },
-	{ "checksum", "", take_checksum },
-	{ "hidden", "", take_hidden },
+	{ "name", "", take_name },	   { "osinfo", "", take_osinfo },
+	{ "arch", "", take_arch },	   { "file", "", take_file },
+	{ "sig", "", take_sig },	   { "format", "", take_format },
+	{ "size", "", take_size },	   { "compressed_size", "", take_compressed_size },
+	{ "revision", "", take_revision }, { "expand", "", take_expand },
+	{ "lvexpand", "", take_lvexpand }, { "checksum", "sha512", take_checksum },
+	{ "checksum", "", take_checksum }, { "hidden", "", take_hidden },
 	{ "aliases", "", take_aliases },
 };
 
@@ -378,11 +377,12 @@ int index_entry_build(struct section *s, const char *path, struct complaints *co
 
 	r = build_template(&d, s, &line, &why);
 	if (r == 0) {
-		*ret = (struct index_entry){ d.t, d.file, s->line };
+		*ret = (struct index_entry){ .template = d.t, .file = d.file, .sig = d.sig, .line = s->line };
 		return 1;
 	}
 	template_unref(d.t);
 	free(d.file);
+	free(d.sig);
 	if (r == -ENOMEM)
 		return r;
 	section_complain(s, path, line, why.text, complaints);
@@ -393,5 +393,6 @@ void index_entry_drop(struct index_entry *e)
 {
 	template_unref(e->template);
 	free(e->file);
+	free(e->sig);
 	*e = (struct index_entry){ 0 };
 }

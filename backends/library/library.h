@@ -44,9 +44,10 @@ struct template
 	uint64_t size; /* virtual size as the index says, bytes; 0 when nobody says */
 	uint64_t compressed_size; /* as the index says; 0 when it doesn't */
 	int64_t revision;
-	unsigned expand; /* partition number, 0 when not said */
-	char *lvexpand;	 /* may be NULL */
-	char *checksum;	 /* lowercase hex SHA-512 of the file, may be NULL */
+	unsigned expand;   /* partition number, 0 when not said */
+	char *lvexpand;	   /* may be NULL */
+	char *checksum;	   /* lowercase hex SHA-512 of the file, may be NULL */
+	char *checksum256; /* the same as SHA-256, for sources that know no other; may be NULL */
 	bool hidden;
 	enum codec codec; /* by the file's first bytes */
 

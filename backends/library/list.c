@@ -198,9 +198,10 @@ int template_json(const struct template *t, uint64_t size, struct text *out)
 	if (t->expand)
 		put_integer(entry, "expand", t->expand);
 	put_string(entry, "lvexpand", t->lvexpand);
-	if (t->checksum) {
+	if (t->checksum || t->checksum256) {
 		checksum = json_object_new_object();
 		put_string(checksum, "sha512", t->checksum);
+		put_string(checksum, "sha256", t->checksum256);
 		(void)json_object_object_add(entry, "checksum", checksum);
 	}
 	return add_json(entry, out);

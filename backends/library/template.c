@@ -57,6 +57,7 @@ void template_unref(struct template *t)
 	free(t->format);
 	free(t->lvexpand);
 	free(t->checksum);
+	free(t->checksum256);
 	free(t->path);
 	free(t->identity);
 	free_file(t->file);
@@ -308,7 +309,8 @@ bool template_same(const struct template *a, const struct template *b)
 	       same_text(a->lvexpand, b->lvexpand) && a->size == b->size &&
 	       a->compressed_size == b->compressed_size && a->revision == b->revision &&
 	       a->expand == b->expand && a->hidden == b->hidden && same_text(a->checksum, b->checksum) &&
-	       same_aliases(a->aliases, b->aliases) && same_notes(a, b);
+	       same_text(a->checksum256, b->checksum256) && same_aliases(a->aliases, b->aliases) &&
+	       same_notes(a, b);
 }
 
 /* Notes. */

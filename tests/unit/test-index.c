@@ -500,6 +500,12 @@ static const struct {
 	{ "file=a//..\n", "/i:2: [x]: file 'a//..' leads out of the index's directory\n" },
 	{ "file=a\n b\n", "/i:2: [x]: file 'a\\x0ab' holds a control character\n" },
 	{ "file=a\x1b[2Jb\n", "/i:2: [x]: file 'a\\x1b[2Jb' holds a control character\n" },
+	{ "sig=\n", "/i:2: [x]: sig is empty\n" },
+	{ "sig=../a.sig\n", "/i:2: [x]: sig '../a.sig' leads out of the index's directory\n" },
+	{ "sig=/a.sig\n",
+	  "/i:2: [x]: sig '/a.sig' begins with '/', it must be a path relative to the index\n" },
+	{ "sig=http://h/a.sig\n",
+	  "/i:2: [x]: sig 'http://h/a.sig' is a URI, it must be a path relative to the index\n" },
 	{ "size=abc\n", "/i:2: [x]: size 'abc' is not a number\n" },
 	{ "size=\n", "/i:2: [x]: size '' is not a number\n" },
 	{ "size=1 \n", "/i:2: [x]: size '1 ' is not a number\n" },
@@ -526,11 +532,26 @@ static const struct {
 	{ "hidden=yes\n", "/i:2: [x]: hidden 'yes' is neither true nor false\n" },
 	{ "hidden=\n", "/i:2: [x]: hidden '' is neither true nor false\n" },
 	{ "checksum=12\n", "/i:2: [x]: checksum '12' is not a SHA-512 in 128 hexadecimal digits\n" },
+	{ "checksum[sha512]=" HEX128 "0\n",
+	  "/i:2: [x]: checksum '0123456789abcdef0123456789abcdef0123456789abcdef...' is not a SHA-512 in 128 "
+	  "hexadecimal digits\n" },
 	{ "checksum[sha512]=x\n", "/i:2: [x]: checksum 'x' is not a SHA-512 in 128 hexadecimal digits\n" },
 	{ "file=a\narch=x86_64\nfile=a\n", "/i:4: [x]: field 'file' stands here and in line 2\n" },
 	{ "zzz=1\nzzz=2\n", "/i:3: [x]: field 'zzz' stands here and in line 2\n" },
 	{ "notes[de]=1\nnotes=2\nnotes[de]=3\n", "/i:4: [x]: field 'notes' stands here and in line 2\n" },
 };
+
+static void takes_the_path_of_a_signature(void **state)
+{
+	struct outcome with = parse(A "sig=sub/a.xz.sig\n"), without = parse(A);
+
+	(void)only(&with);
+	assert_string_equal(with.index.entry[0].sig, "sub/a.xz.sig");
+	(void)only(&without);
+	assert_null(without.index.entry[0].sig);
+	outcome_done(&with);
+	outcome_done(&without);
+}
 
 static void bad_value_costs_its_entry(void **state)
 {
@@ -638,6 +659,7 @@ int main(void)
 		cmocka_unit_test(expand_is_a_partition_number),
 		cmocka_unit_test(architectures_are_normalised),
 		cmocka_unit_test(takes_sha512_checksums_only),
+		cmocka_unit_test(takes_the_path_of_a_signature),
 		cmocka_unit_test(bad_value_costs_its_entry),
 		cmocka_unit_test(name_that_is_no_file_name_costs_its_entry),
 		cmocka_unit_test(logical_volume_as_expand_is_only_a_hint_lost),
