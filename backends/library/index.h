@@ -19,7 +19,7 @@
 struct index_entry {
 	struct template *template; /* owns a ref; without anything that only the file can tell */
 	char *file;		   /* relative to the index, checked: no "..", no "/" in front, no URI */
-	char *sig; /* of a detached signature over the file, checked likewise; NULL: none. Used where there is no checksum */
+	char *sig; /* of a detached signature, checked likewise; may be NULL. Counts where there is no checksum */
 	unsigned line; /* of the section's header, for complaints; 0 where entries have no lines */
 };
 

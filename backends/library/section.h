@@ -43,10 +43,11 @@ struct section_reader {
 };
 
 /*
- * Reads the text of `path`, which serves complaints only. A bad line is complained about once a section.
- * `ret_signed` (also on failure): it stands in a clear-signed message; the signature itself was not
- * looked at. Returns 0; -EBADMSG when the text is no such thing, or a clear-signed one that is cut off; -EFBIG;
- * -ENOMEM; what `end` returned.
+ * Reads the text of `path`, which serves complaints only. A bad line is complained
+ * about once a section. `ret_signed` (also on failure): it stands in a clear-signed
+ * message; the signature itself was not looked at. Returns 0; -EBADMSG when the
+ * text is no such thing, or a clear-signed one that is cut off; -EFBIG; -ENOMEM;
+ * what `end` returned.
  */
 int sections_read(const char *bytes, size_t count, const char *path, const struct section_reader *reader,
 		  bool *ret_signed, struct complaints *complaints, struct why *why);
@@ -55,9 +56,7 @@ int sections_read(const char *bytes, size_t count, const char *path, const struc
 void section_complain(const struct section *s, const char *path, unsigned line, const char *text,
 		      struct complaints *complaints);
 
-/*
- * Sorts the fields, for section_field. -EINVAL when one stands there twice; `ret_line` is the second one's then.
- */
+/* Sorts the fields, for section_field. -EINVAL when one stands there twice; then `ret_line` is the second's. */
 int section_sort(struct section *s, unsigned *ret_line, struct why *why);
 
 /* The field KEY=, or KEY[QUALIFIER]=, of a sorted section; NULL when there is none. */
