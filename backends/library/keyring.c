@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * gpg wants a directory for its keys. Each keyring gets one below $TMPDIR, /tmp or
- * $XDG_RUNTIME_DIR, and takes it away with it. It holds public keys only, so there is nothing for
- * gpg-agent to do; no-autostart makes sure that a file with secret keys in it starts none either.
+ * gpg wants a directory for its keys. Each keyring gets one of its own and takes it
+ * away when it goes. Only public keys are wanted in it, so there is nothing for
+ * gpg-agent to do; no-autostart sees to it that a file with secret keys in it starts
+ * none either.
  *
- * Nobody says which keys to trust but whoever gave them to us: being in the ring is
- * enough, and gpg keeps no trust database for it. A key's own state, revoked or
- * expired, is another matter and looked at with each signature.
+ * Being in the ring is all the trust that a key needs, gpg keeps no trust database
+ * for it. A key's own state, revoked or expired, is another matter, and looked at
+ * with each signature.
  */
 #include "backends/library/keyring.h"
 
@@ -40,28 +41,28 @@ static const char gpg_conf[] = "no-autostart\n"
 			       "no-auto-key-locate\n"
 			       "no-auto-check-trustdb\n";
 
-/* gpgme. */
+/* The engine: gpgme, and gpg under it. */
 
-int gpgme_errno(gpgme_error_t e)
+int engine_errno(gpgme_error_t e)
 {
 	int n = gpgme_err_code_to_errno(gpgme_err_code(e));
 
 	return n ? -n : -EIO;
 }
 
-struct gpgme_words gpgme_words(gpgme_error_t e)
+struct engine_words engine_words(gpgme_error_t e)
 {
-	struct gpgme_words words = { "" };
+	struct engine_words words = { "" };
 
 	(void)gpgme_strerror_r(e, words.chars, sizeof(words.chars));
 	return words;
 }
 
-static const char *gpgme_version;
+static const char *engine_version;
 
-static void gpgme_begin(void)
+static void engine_begin(void)
 {
-	gpgme_version = gpgme_check_version(GPGME_VERSION_MIN);
+	engine_version = gpgme_check_version(GPGME_VERSION_MIN);
 }
 
 /* gpgme must be asked for its version before anything else, and by one thread. */
@@ -70,8 +71,8 @@ static int engine_ready(struct why *why)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	gpgme_error_t e;
 
-	(void)pthread_once(&once, gpgme_begin);
-	if (!gpgme_version)
+	(void)pthread_once(&once, engine_begin);
+	if (!engine_version)
 		return fail(why, -ENOSYS,
 			    "signatures can't be checked: gpgme is older than " GPGME_VERSION_MIN);
 	e = gpgme_engine_check_version(GPGME_PROTOCOL_OpenPGP);
@@ -79,8 +80,8 @@ static int engine_ready(struct why *why)
 		return fail(why, -ENOENT,
 			    "signatures can't be checked: gpg (GnuPG 2.1 or later) is not installed");
 	if (e)
-		return fail(why, gpgme_errno(e), "signatures can't be checked: gpgme says '%s'",
-			    gpgme_words(e).chars);
+		return fail(why, engine_errno(e), "signatures can't be checked: gpgme says '%s'",
+			    engine_words(e).chars);
 	return 0;
 }
 
@@ -93,7 +94,7 @@ static int context_new(const char *home, gpgme_ctx_t *ret, struct why *why)
 	if (!e)
 		e = gpgme_ctx_set_engine_info(ctx, GPGME_PROTOCOL_OpenPGP, NULL, home);
 	if (e)
-		return fail(why, gpgme_errno(e), "gpg can't be started: %s", gpgme_words(e).chars);
+		return fail(why, engine_errno(e), "gpg can't be started: %s", engine_words(e).chars);
 	(void)gpgme_set_offline(ctx, 1);
 	*ret = take(ctx);
 	return 0;
@@ -103,9 +104,6 @@ static int context_new(const char *home, gpgme_ctx_t *ret, struct why *why)
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 {
-	(void)st;
-	(void)kind;
-	(void)ftw;
 	(void)remove(path);
 	return 0;
 }
@@ -187,9 +185,9 @@ static int import(struct keyring *k, gpgme_data_t data, unsigned *ret, struct wh
 		if (k->whoever)
 			accept_key(k, s->fpr);
 	}
-	/* gpg also fails over secret keys, which it finds behind the public ones: nothing that is needed here. */
+	/* It also fails over secret keys, but has taken their public halves by then. */
 	if (e && *ret == 0 && gpgme_err_code(e) != GPG_ERR_NO_DATA && gpgme_err_code(e) != GPG_ERR_BAD_DATA)
-		return fail(why, gpgme_errno(e), "gpg can't read it: %s", gpgme_words(e).chars);
+		return fail(why, engine_errno(e), "gpg can't read it: %s", engine_words(e).chars);
 	return 0;
 }
 
@@ -223,7 +221,7 @@ static int import_file(struct keyring *k, const char *path, struct why *why)
 		return r;
 	e = gpgme_data_new_from_fd(&data, fd);
 	if (e)
-		return gpgme_errno(e);
+		return engine_errno(e);
 	r = import(k, data, &n, why);
 	if (r < 0)
 		return fail_at(why, r, "the key file '%s'", path);
@@ -263,8 +261,8 @@ static int accept_from_ring(struct keyring *k, const char *fingerprint, struct w
 	if (gpgme_err_code(e) == GPG_ERR_EOF)
 		return 0;
 	if (e || !key->subkeys || !key->subkeys->fpr)
-		return fail(why, gpgme_errno(e), "the key %s can't be looked up: %s", fingerprint,
-			    gpgme_words(e).chars);
+		return fail(why, engine_errno(e), "the key %s can't be looked up: %s", fingerprint,
+			    engine_words(e).chars);
 	accept_key(k, key->subkeys->fpr);
 	return 1;
 }
@@ -296,8 +294,8 @@ static int import_from_user(struct keyring *k, const char *fingerprint, struct w
 	if (!e)
 		e = gpgme_op_export(user, fingerprint, /* mode= */ 0, data);
 	if (e)
-		return fail(why, gpgme_errno(e), "the key %s can't be exported from your keyring: %s",
-			    fingerprint, gpgme_words(e).chars);
+		return fail(why, engine_errno(e), "the key %s can't be exported from your keyring: %s",
+			    fingerprint, engine_words(e).chars);
 	if (gpgme_data_seek(data, 0, SEEK_END) <= 0)
 		return 0;
 	(void)gpgme_data_seek(data, 0, SEEK_SET);

@@ -28,12 +28,12 @@ DEFINE_CLEANUP(gpgme_key_t, gpgme_key_unref);
 bool keyring_accepts(const struct keyring *k, const char *primary);
 
 /* The errno that says the same as gpgme's error. */
-int gpgme_errno(gpgme_error_t e);
+int engine_errno(gpgme_error_t e);
 
 /* gpgme's own words. */
-struct gpgme_words {
+struct engine_words {
 	char chars[128];
 };
-struct gpgme_words gpgme_words(gpgme_error_t e);
+struct engine_words engine_words(gpgme_error_t e);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * gpg judges the mathematics, the digests and the dates; who may sign is decided
- * here. gpg sees a message only after armor.c has found that it is of the kind that was asked
- * for, and just that part of it.
+ * here. gpg sees a message only after armor.c has found it to be of the kind that
+ * was asked for, and sees just that part of it.
  */
 #include "backends/library/signature.h"
 
@@ -118,7 +118,7 @@ static int judge_signature(const struct check *c, const struct _gpgme_signature 
 			"gpg refuses the signature of '%s' by key %s, made with %s, which is too weak for it",
 			c->shown, s->fpr, gpgme_hash_algo_name(s->hash_algo));
 	return fail(c->why, -EBADMSG, "gpg can't check the signature of '%s' by key %s: %s", c->shown, s->fpr,
-		    gpgme_words(s->status).chars);
+		    engine_words(s->status).chars);
 }
 
 static int unknown_key(const struct check *c, const char *fpr)
@@ -191,8 +191,8 @@ static int verify(const struct check *c, gpgme_data_t signature, gpgme_data_t te
 		return fail(c->why, -EBADMSG, "gpg finds no signature in that of '%s': it is damaged",
 			    c->shown);
 	if (e)
-		return fail(c->why, gpgme_err_code_to_errno(gpgme_err_code(e)) ? gpgme_errno(e) : -EBADMSG,
-			    "gpg can't check the signature of '%s': %s", c->shown, gpgme_words(e).chars);
+		return fail(c->why, gpgme_err_code_to_errno(gpgme_err_code(e)) ? engine_errno(e) : -EBADMSG,
+			    "gpg can't check the signature of '%s': %s", c->shown, engine_words(e).chars);
 	if (!result)
 		return judge_all(c, NULL);
 	/* Looking keys up must not take it away. */
@@ -243,7 +243,7 @@ int signature_check_clear(struct keyring *k, const void *bytes, size_t count, co
 	if (!e)
 		e = gpgme_data_new(&plain);
 	if (e)
-		return gpgme_errno(e);
+		return engine_errno(e);
 	r = verify(&c, message, /* text= */ NULL, plain);
 	return r < 0 ? r : copy_text(&plain, ret, ret_count);
 }
@@ -284,6 +284,6 @@ int signature_check_detached(struct keyring *k, const void *signature, size_t co
 	if (!e)
 		e = gpgme_data_new_from_cbs(&text, &callbacks, &reading);
 	if (e)
-		return gpgme_errno(e);
+		return engine_errno(e);
 	return verify(&c, data, text, /* plain= */ NULL);
 }

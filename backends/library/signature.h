@@ -18,15 +18,15 @@ struct keyring;
 
 /*
  * `key_files`: n of them, armored or binary, each with one key or several. `fingerprints`: n_fingerprints of
- * signers that are accepted, 40 hex digits (64 of version 5 keys), case and blanks don't count; of a primary
- * key or one of its subkeys, either stands for the key as a whole: as with virt-builder, all its
- * signing subkeys are accepted. None: whoever's key is in the files. A fingerprint whose key is in no file is
- * looked for in the user's own keyring ($GNUPGHOME, ~/.gnupg). An error says which file or
- * fingerprint it was; -ENOENT also when gpg is not installed, -EBADMSG for a file without a key, -EINVAL for
- * what is no fingerprint, or when nothing is given at all.
+ * signers that are accepted, 40 hex digits (64 of version 5 keys), case and blanks don't count. That of a
+ * subkey stands for its key as a whole, as with virt-builder: all signing subkeys of a key are accepted. No
+ * fingerprints: whoever's key is in the files. A fingerprint whose key is in no file is looked for in the
+ * user's own keyring ($GNUPGHOME, ~/.gnupg).
  *
- * Being given is all the trust a key needs; one that is expired or revoked is taken
- * here, and refused where it signed. gpgme makes the process ignore SIGPIPE.
+ * Being given is all the trust that a key needs; one that is expired or revoked is taken here and refused where
+ * it signed. An error says which file or fingerprint it was: the errno of opening the file, -EBADMSG when no
+ * key is in it, -EINVAL for what is no fingerprint, or when nothing is given at all, -ENOENT for a key that is
+ * nowhere, or when gpg is not installed. gpgme makes the process ignore SIGPIPE.
  */
 int keyring_new(const char *const *key_files, size_t n, const char *const *fingerprints, size_t n_fingerprints,
 		struct keyring **ret, struct why *why);
@@ -38,16 +38,15 @@ const char *keyring_fingerprints(const struct keyring *k);
 
 /*
  * Checks a clear-signed message of at most INDEX_BYTES_MAX. 0 and, malloc'ed, with a NUL behind it that is not
- * counted, the text that gpg verified, and nothing that stood before or behind the signed part:
- * dash-escapes are undone, blanks at the ends of lines, which no signature covers, are gone,
- * line ends are as they came, and the last line ends in a newline always.
+ * counted, the text that gpg verified, and nothing that stood before or behind the signed part: dash-escapes
+ * are undone, blanks at the ends of lines, which no signature covers, are gone, line ends are as they came,
+ * and the last line always ends in a newline.
  *
- * -EBADMSG and a sentence each for: not signed; signed in another way, more than once, or cut off; a bad signature (the
- * text was changed); an expired signature (when); one that gpg refuses as too weak or can't check.
- * -EACCES for a signer who is not accepted: the key is none of those given, or not among
- * the fingerprints, expired (when), revoked, not made for signing. -EFBIG.
- * One good signature by an accepted signer is enough, unless another one is bad.
- * `shown` names the message in sentences.
+ * Errors, each with its own sentence: -EBADMSG when it is not signed, signed in another way or more than once,
+ * or cut off; when a signature is bad (the text was changed), expired (when), or one that gpg finds too weak or
+ * can't check. -EACCES for a signer who is not accepted: the key is none of those given, or not among the
+ * fingerprints; it is expired (when), revoked, not made for signing. -EFBIG. One good signature by an accepted
+ * signer is enough, unless another one is bad. `shown` names the message in sentences.
  */
 int signature_check_clear(struct keyring *k, const void *bytes, size_t count, const char *shown, char **ret,
 			  size_t *ret_count, struct why *why);
