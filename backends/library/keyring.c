@@ -34,6 +34,8 @@
 #define FINGERPRINT_V5	64
 #define FINGERPRINT_MAX FINGERPRINT_V5
 
+#define REMOVE_TRIES 100
+
 static const char gpg_conf[] = "no-autostart\n"
 			       "disable-dirmngr\n"
 			       "trust-model always\n"
@@ -110,7 +112,12 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 
 static void home_remove(const char *home)
 {
-	(void)nftw(home, remove_one, /* descriptors= */ 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	/* gpgme doesn't wait for a gpg that it gave up, which may still put something in. */
+	for (int i = 0; i < REMOVE_TRIES && access(home, F_OK) == 0; i++) {
+		if (i > 0)
+			(void)usleep(10 * 1000);
+		(void)nftw(home, remove_one, /* descriptors= */ 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	}
 }
 
 static char *home_below(const char *parent)
