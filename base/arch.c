@@ -11,13 +11,14 @@ static const char *const known[] = {
 	"s390",	   "s390x",  "sh4",	 "sparc",  "sparc64", "x86_64", NULL,
 };
 
-/* virt-builder's own table, and arm64, which it leaves alone and which Debian and Go say. */
+/* virt-builder's own table, and what it leaves alone: Go's and Debian's arm64, Debian's armhf and ppc64el. */
 static const struct {
 	const char *name;
 	const char *normal;
 } aliases[] = {
-	{ "i486", "i386" },   { "i586", "i386" },	{ "i686", "i386" },	      { "amd64", "x86_64" },
-	{ "powerpc", "ppc" }, { "powerpc64", "ppc64" }, { "powerpc64le", "ppc64le" }, { "arm64", "aarch64" },
+	{ "i486", "i386" },    { "i586", "i386" },	 { "i686", "i386" },	       { "amd64", "x86_64" },
+	{ "powerpc", "ppc" },  { "powerpc64", "ppc64" }, { "powerpc64le", "ppc64le" }, { "arm64", "aarch64" },
+	{ "armhf", "armv7l" }, { "ppc64el", "ppc64le" },
 };
 
 const char *const *arch_known(void)

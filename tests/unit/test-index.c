@@ -429,11 +429,12 @@ static void expand_is_a_partition_number(void **state)
 static const struct {
 	const char *raw, *normal;
 } archs[] = {
-	{ "x86_64", "x86_64" }, { "amd64", "x86_64" },	  { "i386", "i386" },
-	{ "i486", "i386" },	{ "i586", "i386" },	  { "i686", "i386" },
-	{ "powerpc", "ppc" },	{ "powerpc64", "ppc64" }, { "powerpc64le", "ppc64le" },
-	{ "arm64", "aarch64" }, { "aarch64", "aarch64" }, { "armv7l", "armv7l" },
-	{ "s390x", "s390x" },	{ "sparc64", "sparc64" }, { "riscv64", "riscv64" },
+	{ "x86_64", "x86_64" },	  { "amd64", "x86_64" },    { "i386", "i386" },
+	{ "i486", "i386" },	  { "i586", "i386" },	    { "i686", "i386" },
+	{ "powerpc", "ppc" },	  { "powerpc64", "ppc64" }, { "powerpc64le", "ppc64le" },
+	{ "armhf", "armv7l" },	  { "ppc64el", "ppc64le" }, { "arm64", "aarch64" },
+	{ "aarch64", "aarch64" }, { "armv7l", "armv7l" },   { "s390x", "s390x" },
+	{ "sparc64", "sparc64" }, { "riscv64", "riscv64" },
 };
 
 static void architectures_are_normalised(void **state)
