@@ -10,6 +10,7 @@
  *	value.c        values that catalogues have in common   pure
  *	index_entry.c  a section's fields -> an entry          pure
  *	index.c        sections -> entries                     pure
+ *	simplestreams.c  JSON of a tree -> entries             pure
  *	repos.c        repos.d directories -> sources to read
  *	place.c        a held directory, the way to a file     knows the mountpoint to stay out of
  *	template.c     an entry and its file -> a template
