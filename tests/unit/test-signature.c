@@ -30,15 +30,17 @@ static const char script[] =
 	"fpr() { gpg --batch --with-colons --list-keys $1 | awk -F: '/^fpr/ {print $10}' | sed -n ${2-1}p; }\n"
 	"edit() { key=$1; shift; printf '%s\\n' \"$@\" save | g --command-fd 0 --edit-key $key; }\n"
 	"clear() { out=$1; shift; g -o $out.asc --clearsign \"$@\" text; }\n"
-	/* Keys. */
-	"for name in good other nosign revoked; do g --quick-generate-key $name ed25519 cert,sign never; done\n"
-	"g --quick-generate-key split ed25519 cert never\n"
-	"g --quick-add-key $(fpr split) ed25519 sign never\n"
+	/* Keys, all old, so that a clock that is set back doesn't find them not yet made. */
+	"gpg-agent --daemon >/dev/null\n"
+	"for name in good other nosign revoked; do past --quick-generate-key $name ed25519 cert,sign never; "
+	"done\n"
+	"past --quick-generate-key split ed25519 cert never\n"
+	"past --quick-add-key $(fpr split) ed25519 sign never\n"
 	"past --quick-generate-key old rsa2048 cert,sign never\n"
 	"past --quick-generate-key expired ed25519 cert,sign 1d\n"
 	"for name in subexpired subrevoked; do past --quick-generate-key $name ed25519 cert,sign never; done\n"
 	"past --quick-add-key $(fpr subexpired) ed25519 sign 1d\n"
-	"g --quick-add-key $(fpr subrevoked) ed25519 sign never\n"
+	"past --quick-add-key $(fpr subrevoked) ed25519 sign never\n"
 	/* Messages. */
 	"printf '[one]\\nname=One\\n-----x\\n- y\\n\\nfile=one.xz\\n' >text\n"
 	"printf '[two]\\nname=Two\\nfile=two.xz\\n' >evil\n"
