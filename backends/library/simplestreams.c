@@ -53,7 +53,7 @@ static void census_count(struct census *c, char byte)
 	c->colons += byte == ':';
 }
 
-/* json-c lets 'a' pass for "a" as a key, and ends at a NUL. With a comment or those the census would be wrong. */
+/* With a comment, a NUL, or 'a' for "a" (which json-c lets pass as a key) the census would be wrong. */
 static int census_take(const char *bytes, size_t count, struct census *ret)
 {
 	bool in_string = false;
@@ -402,7 +402,7 @@ static bool has_alias(const struct template *t, size_t n, const char *alias)
 	return false;
 }
 
-/* Takes `alias` over in any case (NULL: memory ran out). One that can't be one, or is there, is nobody's fault. */
+/* Takes `alias` over in any case (NULL: memory ran out). One that can't be one, or is there, is no fault. */
 static int add_alias(struct template *t, size_t *n, char *alias)
 {
 	if (!alias)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""public-index.py [OPTION...]: an index as builder.libguestfs.org had it when its checksums were called checksum=.
+"""public-index.py [OPTION...]: an index as builder.libguestfs.org had it in the days of checksum= and SHA-1.
 
 Names, architectures, sizes and partitions are those of the real templates (guestfs-tools,
 builder/templates/*.index-fragment); checksums and compressed sizes are made up, or FILE's own. The
@@ -135,8 +135,8 @@ def main():
     parser.add_argument("--entries", type=int, default=len(TEMPLATES), metavar="N",
                         help=f"so many (default {len(TEMPLATES)}); above that, copies under other names")
     parser.add_argument("--file", type=check_pattern, default="{stem}.xz", metavar="PATTERN",
-                        help="file=, relative to the index, out of {stem} {name} {arch} {number} (default %(default)s)")
-    parser.add_argument("--like", metavar="FILE", help="every template is a copy of FILE: its checksum and length")
+                        help="file=, out of {stem} {name} {arch} {number} (default %(default)s)")
+    parser.add_argument("--like", metavar="FILE", help="every template is a copy of FILE, with its checksum")
     parser.add_argument("--size", type=int, metavar="BYTES", help="of every template's disk")
     parser.add_argument("--expand", metavar="sdaN", help="of every template, and no lvexpand")
     parser.add_argument("--arch", metavar="ARCH", help="every template's; variants then differ by name")

@@ -118,22 +118,30 @@ static void finds_where_the_downloads_are(void **state)
 #define MEMBER(path)  "{\"format\":\"products:1.0\",\"datatype\":\"image-downloads\"" path "}"
 #define TREE(members) "{\"format\":\"index:1.0\",\"index\":{" members "}}"
 
+/* Members "a", "b", ... of an index. */
+static const char *const members[] = {
+	MEMBER(""),
+	MEMBER(",\"path\":1"),
+	MEMBER(",\"path\":\"../x\""),
+	MEMBER(",\"path\":\"http:\\/\\/h/x\""),
+	MEMBER(",\"path\":\"x\\u0000y\""),
+	"7",
+	"null",
+	MEMBER(",\"path\":\"good\""),
+	MEMBER(",\"path\":\"good\""),
+};
+
 static void bad_member_costs_itself(void **state)
 {
+	struct text t = TEXT_EMPTY;
 	struct outcome o;
 
-	parse_index(
-		&o,
-		TREE("\"a\":" MEMBER("") ",\"b\":" MEMBER(",\"path\":1") ",\"c\":" MEMBER(
-			",\"path\":"
-			"\"../x\"") ",\"d\":" MEMBER(",\"path\":\"http:\\/\\/h/x\"") ",\"e\":" MEMBER(",\"path"
-												      "\":"
-												      "\"x\\u00"
-												      "00y\"") ",\"f\":7,\"g\":null,\"h\":" MEMBER(",\"path\":"
-																		   "\"good\"") ",\""
-																			       "i\""
-																			       ":" MEMBER(
-																				       ",\"path\":\"good\"")));
+	text_add(&t, "{\"format\":\"index:1.0\",\"index\":{");
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		text_add(&t, "%s\"%c\":%s", i ? "," : "", (char)('a' + i), members[i]);
+	text_add(&t, "}}");
+	parse_index(&o, t.chars);
+	text_done(&t);
 	assert_int_equal(o.r, 0);
 	assert_int_equal(o.streams.n, 1);
 	assert_string_equal(o.streams.path[0], "good");
