@@ -20,7 +20,7 @@
 #include "backends/library/private.h"
 #include "backends/library/value.h"
 
-/* Ubuntu's released images (2024): 7 MB, 20,000 objects, 120,000 values, 8 levels. */
+/* 174 versions of Ubuntu's released images are 600 KB, 1,800 objects, 10,000 values, 8 levels. */
 #define JSON_DEPTH_MAX	    32
 #define JSON_CONTAINERS_MAX 131072
 #define JSON_VALUES_MAX	    1048576
@@ -416,7 +416,10 @@ static int add_alias(struct template *t, size_t *n, char *alias)
 	return 0;
 }
 
-/* A word of the vendor's for this system, "24.04" or "ubuntu/noble", behind the os; an empty one is none. */
+/*
+ * A word of the vendor's for this system, "24.04" or "ubuntu/noble", behind the os. One letter is none: the n
+ * of Ubuntu is 11.04 as well as 24.04.
+ */
 static int add_word(struct template *t, size_t *n, const char *os, const char *word)
 {
 	size_t length = strlen(os);
@@ -425,7 +428,7 @@ static int add_word(struct template *t, size_t *n, const char *os, const char *w
 
 	if (!text)
 		return -ENOMEM;
-	if (!word[0])
+	if (!word[0] || !word[1])
 		return 0;
 	/* LXD's trees write Ubuntu. */
 	for (size_t i = 0; i < length; i++)

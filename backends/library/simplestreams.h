@@ -58,10 +58,10 @@ int streams_parse(const char *bytes, size_t count, const char *shown, struct str
  *	          ubuntu-noble-24.04-amd64-server-20240423
  *	aliases   that stay the same from version to version. The product's id likewise
  *	          (com.ubuntu.cloud-server-24.04-amd64); and behind the os, unless they
- *	          begin with it, its `aliases`, or where it has none, its release and its
- *	          version: ubuntu-24.04, ubuntu-noble. None that is another product's
- *	          name. Products of other architectures share them; of equal ones the
- *	          first counts.
+ *	          begin with it, its `aliases` (of two letters and more), or where it has
+ *	          none, its release and its version: ubuntu-24.04, ubuntu-noble. None that is
+ *	          another product's name. Products of other architectures share them; of
+ *	          equal ones the first counts.
  *	title     release_title, behind the os; or pubname
  *	file      path, relative to the tree's base
  *	checksum, checksum256    sha512, sha256
