@@ -109,6 +109,12 @@ int net_start(struct net *net, const struct net_request *request, const struct n
  */
 void net_cancel(struct net *net, struct net_transfer *transfer);
 
+/* More urgent than it was; less is not listened to. From any thread, on the terms of net_cancel. */
+void net_raise(struct net *net, struct net_transfer *transfer, enum net_priority priority);
+
+/* Whether this is the engine's own thread, which must never wait for a transfer. */
+bool net_is_here(struct net *net);
+
 /* A whole small object, in memory. */
 struct net_body {
 	char *bytes; /* owned, with a NUL behind them that is not counted; NULL when unchanged */
