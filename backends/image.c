@@ -122,6 +122,13 @@ void image_hint(struct image *img, uint64_t offset, uint64_t length)
 	it->ops->hint(it, offset, min_u64(length, it->size - offset));
 }
 
+bool image_is_stale(struct image *img)
+{
+	struct image *it = WITH(img, is_stale);
+
+	return it && it->ops->is_stale(it);
+}
+
 uint64_t image_units(struct image *img)
 {
 	return img->ops->units ? img->ops->units(img) : 0;

@@ -122,6 +122,12 @@ struct image_ops {
 	uint64_t (*make_memory)(struct image *img);
 
 	/*
+	 * Optional (default: no at a source; else ask the image below). What it was
+	 * opened from has been replaced: reads fail, and whoever opens it anew gets the new one.
+	 */
+	bool (*is_stale)(struct image *img);
+
+	/*
 	 * Optional: adds what opening this step found out, for people who read a
 	 * plan: whole lines, each indented by four blanks ("    gpt, 2 partitions; ...\n").
 	 */
@@ -165,6 +171,8 @@ struct extent image_extent(struct image *img, uint64_t offset);
 
 int image_backing(struct image *img, uint64_t offset, struct backing *ret);
 void image_hint(struct image *img, uint64_t offset, uint64_t length);
+
+bool image_is_stale(struct image *img);
 
 uint64_t image_units(struct image *img); /* 0 for an image that is not made in units */
 struct unit image_unit(struct image *img, uint64_t offset);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GOALFS_BACKENDS_CACHE_FETCHED_H
+#define GOALFS_BACKENDS_CACHE_FETCHED_H
+
+/*
+ * A remote object as an image: what is read of it is fetched, kept on a shelf of
+ * the store, and never fetched twice. A complete copy needs no server.
+ *
+ * Fetching goes by chunks of FETCH_CHUNK bytes, which are the shelf's units. What is
+ * wanted and near to each other goes into one request, several requests are
+ * under way side by side, and reading on makes them longer. Who reads waits for
+ * the chunks he needs, not for the request's end.
+ *
+ * The object is pinned: an answer about another one (ETag, date, length) ends all
+ * reads that are not in the store with -ESTALE, for good; image_is_stale() says so from then on.
+ */
+#include "backends/net/object.h"
+#include "backends/cache/store.h"
+#include "backends/image.h"
+#include "base/bytes.h"
+
+#define FETCH_CHUNK (64 * KiB)
+
+/* The longest request, and how far reading ahead goes. */
+#define FETCH_REQUEST_MAX (8 * MiB)
+
+/* Requests under way for one object. */
+#define FETCH_FLIGHTS 4
+
+/* Gaps of so many chunks between what is wanted are fetched along: a request costs more than they do. */
+#define FETCH_GAP 1
+
+/*
+ * `identity` keys the shelf, `proxy` is net_request's; both copied, and so is the
+ * object. `first` (may be NULL): the object's first chunk, `first_count` bytes, already fetched.
+ */
+int fetched_image_new(struct store *store, struct net *net, const char *identity, const struct object *object,
+		      const char *proxy, const void *first, size_t first_count, struct image **ret,
+		      struct why *why);
+
+/* How many bytes are there. */
+uint64_t fetched_bytes(struct image *img);
+
+/* The fetched image that `img` is, or stands on; NULL when there is none. Borrowed from `img`. */
+struct image *fetched_below(struct image *img);
+
+#endif
