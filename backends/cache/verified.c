@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "backends/cache/verified.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/patience.h"
+
+struct verified {
+	struct image image;
+	struct verdicts *verdicts; /* borrowed */
+	struct image *file;	   /* owns a ref */
+	enum verify how;
+	struct promise promise; /* its texts are owned */
+	atomic_bool is_good;	/* a verdict that does not change any more */
+};
+
+static void verified_close(struct image *img)
+{
+	struct verified *v = (struct verified *)img;
+
+	image_unref(v->file);
+	free((char *)v->promise.identity);
+	free((char *)v->promise.shown);
+	free((char *)v->promise.sha512);
+	free((char *)v->promise.sha256);
+	free(v);
+}
+
+/*
+ * Waits for the verdict. While the bytes are still on their way, what stands
+ * above them is made ready in the order in which they come: the hints are
+ * given again and again, since each fills the decoders' queue and no more.
+ */
+static int wait_for_verdict(struct verified *v, struct why *why)
+{
+	for (;;) {
+		int r = verdicts_wait(v->verdicts, v->promise.identity, PATIENCE_POLL_MS, why);
+
+		if (r != -EAGAIN)
+			return r;
+		image_hint(v->image.below, 0, v->image.size);
+	}
+}
+
+static int check_verdict(struct verified *v, struct why *why)
+{
+	int r = verdicts_begin(v->verdicts, &v->promise, v->file, why);
+
+	if (r < 0)
+		return r;
+	if (v->how == VERIFY_BEFORE)
+		r = wait_for_verdict(v, why);
+	else
+		r = verdicts_wait(v->verdicts, v->promise.identity, 0, why);
+	if (r == 0)
+		v->is_good = true;
+	/* Behind: what is not known yet, or could not be found out just now, stops nobody. */
+	return v->how == VERIFY_BEHIND && r != -EBADMSG ? 0 : r;
+}
+
+static int verified_pread(struct image *img, void *buf, size_t count, uint64_t offset, struct why *why)
+{
+	struct verified *v = (struct verified *)img;
+	int r = v->is_good ? 0 : check_verdict(v, why);
+
+	if (r == 0)
+		r = image_pread(img->below, buf, count, offset, why);
+	/* The verdict may have come while the bytes were on their way. */
+	if (r == 0 && !v->is_good && v->how == VERIFY_BEHIND &&
+	    verdicts_wait(v->verdicts, v->promise.identity, 0, why) == -EBADMSG)
+		r = -EBADMSG;
+	return r;
+}
+
+/* What is handed out for good can't be taken back. */
+static int verified_backing(struct image *img, uint64_t offset, struct backing *ret)
+{
+	const struct verified *v = (const struct verified *)img;
+
+	return v->is_good ? image_backing(img->below, offset, ret) : -ENODATA;
+}
+
+static void verified_describe(struct image *img, struct text *t)
+{
+	const struct verified *v = (const struct verified *)img;
+	char state[VERDICT_TEXT_MAX];
+	unsigned percent;
+	enum verdict_state s = verdicts_state(v->verdicts, v->promise.identity, &percent, NULL);
+
+	text_add(t, "    %s; reads %s\n", verdict_text(state, s, percent),
+		 s == VERDICT_REJECTED	   ? "fail"
+		 : s == VERDICT_VERIFIED   ? "need not wait"
+		 : v->how == VERIFY_BEFORE ? "wait until the whole file is here and its checksum is right"
+					   : "do not wait, and fail if the checksum turns out wrong");
+}
+
+static const struct image_ops verified_ops = {
+	.name = "verify",
+	.pread = verified_pread,
+	.backing = verified_backing,
+	.describe = verified_describe,
+	.close = verified_close,
+};
+
+static int copy_text(const char **to, const char *text)
+{
+	*to = text ? strdup(text) : NULL;
+	return text && !*to ? -ENOMEM : 0;
+}
+
+int verified_image_new(struct verdicts *verdicts, const struct promise *p, enum verify how, struct image *below,
+		       struct image *file, struct image **ret, struct why *why)
+{
+	_cleanup_(image_unrefp) struct image *img = NULL;
+	struct verified *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	img = &v->image;
+	image_init(img, &verified_ops, below->size, image_ref(below));
+	v->verdicts = verdicts;
+	v->how = how;
+	v->file = image_ref(file);
+	v->promise.judge = p->judge;
+	v->promise.arg = p->arg;
+	if (copy_text(&v->promise.identity, p->identity) < 0 || copy_text(&v->promise.shown, p->shown) < 0 ||
+	    copy_text(&v->promise.sha512, p->sha512) < 0 || copy_text(&v->promise.sha256, p->sha256) < 0)
+		return -ENOMEM;
+	v->is_good = verdicts_state(verdicts, p->identity, NULL, NULL) == VERDICT_VERIFIED;
+	*ret = take(img);
+	return 0;
+}
