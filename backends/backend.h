@@ -13,12 +13,17 @@ struct template; /* backends/library/library.h */
 struct store;	 /* backends/cache/store.h */
 struct pool;	 /* backends/cache/pool.h */
 struct registry; /* the images that are open, registry.c */
+struct net;	 /* backends/net/net.h */
+struct verdicts; /* backends/cache/verdicts.h */
 
 /* What all images of one daemon share. Constant once the mount is up; outlives every image. */
 struct context {
 	struct store *store; /* never NULL: without a cache directory it keeps nothing across restarts */
 	struct pool *pool;   /* decoder threads */
 	struct registry *registry;
+	struct net *net;
+	struct verdicts *verdicts;
+	unsigned verify;	/* enum verify, --verify */
 	uint64_t memory;	/* bytes that images, decoders and units in memory may take, --memory */
 	const char *mountpoint; /* canonical path, nothing in it is ever opened; NULL without a mount */
 };
@@ -51,6 +56,31 @@ DEFINE_CLEANUP(struct registry *, registry_free);
 
 /* Ends with a row of NULLs, in the registry's order; for plan_make. */
 const struct transition *registry_transitions(void);
+
+/*
+ * What a template turns out to be: `t` itself when it is local; a remote one is
+ * asked for its first bytes when nothing is remembered of it. `ret` is a ref.
+ */
+int registry_meet(struct context *context, struct template *t, struct template **ret, struct why *why);
+
+/*
+ * Asks whether a remote template still is what was met. 1 when it is something
+ * else now, which registry_meet then gives; 0 when it is the same; or an error.
+ */
+int registry_recheck(struct context *context, struct template *t, struct template *met, struct why *why);
+
+/* What it is remembered to be; -ENOENT when nobody has met it. Asks nobody. */
+int registry_recall(struct context *context, struct template *t, struct template **ret);
+
+/* The file of a template that was met, as an image of its bytes as they are. */
+int registry_open_file(struct context *context, struct template *met, struct image **ret, struct why *why);
+
+/* How much of a remote template's file is stored, and how much there is of it; -ENOENT when nothing is known.
+ * Asks nobody. */
+int registry_fetched(struct context *context, struct template *t, uint64_t *ret_there, uint64_t *ret_all);
+
+/* It has changed: the next registry_meet asks. */
+void registry_forget(struct context *context, struct template *t);
 
 /*
  * Carries out a plan. Equal beginnings of plans for one template are shared: as

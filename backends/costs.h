@@ -14,6 +14,8 @@
 
 #define COST_FILE_OPEN	   50	  /* openat, fstat */
 #define COST_FILE_PER_MIB  100	  /* page cache and disk mixed, 10 GB/s and 1 GB/s */
+#define COST_HTTP_OPEN	   100000 /* two round trips to somewhere not too far */
+#define COST_HTTP_PER_MIB  20000  /* of the image, a fifth of it compressed away: 100 Mbit/s and better */
 #define COST_XZ_OPEN	   2000	  /* footer and index */
 #define COST_XZ_FIRST	   150000 /* one 16 MiB block */
 #define COST_XZ_PER_MIB	   500	  /* 3.0 s for 6 GiB, zeros proved, not decoded */

@@ -12,11 +12,13 @@
 #include "backends/library/library.h"
 #include "backends/resize.h"
 #include "backends/source/file.h"
+#include "backends/source/http.h"
 
 /* In the order of the way up: where plans cost the same, the earlier row wins. */
 /* clang-format off */
 static const struct backend *const backends[] = {
 	&file_backend,
+	&http_backend,
 	&xz_backend,
 	&cache_backend,
 	&resize_backend,
@@ -187,6 +189,49 @@ static void add_step(struct text *key, const struct step *step)
 	text_add(key, " > %s(", step->backend);
 	tags_text(&step->args, key);
 	text_add(key, ")");
+}
+
+int registry_meet(struct context *context, struct template *t, struct template **ret, struct why *why)
+{
+	if (t->url)
+		return http_meet(context, t, ret, why);
+	*ret = template_ref(t);
+	return 0;
+}
+
+int registry_recall(struct context *context, struct template *t, struct template **ret)
+{
+	if (t->url)
+		return http_recall(context, t, ret);
+	*ret = template_ref(t);
+	return 0;
+}
+
+int registry_recheck(struct context *context, struct template *t, struct template *met, struct why *why)
+{
+	return t->url ? http_recheck(context, t, met, why) : 0;
+}
+
+int registry_open_file(struct context *context, struct template *met, struct image **ret, struct why *why)
+{
+	const struct step step = { .backend = met->url ? http_backend.name : file_backend.name };
+	const struct opening opening = { context, met, &step };
+	_cleanup_(text_done) struct text key = TEXT_EMPTY;
+
+	text_add(&key, "%s", met->identity);
+	add_step(&key, &step);
+	return key.error ? key.error : open_step(&opening, key.chars, /* below= */ NULL, ret, why);
+}
+
+int registry_fetched(struct context *context, struct template *t, uint64_t *ret_there, uint64_t *ret_all)
+{
+	return t->url ? http_fetched(context, t, ret_there, ret_all) : -ENOENT;
+}
+
+void registry_forget(struct context *context, struct template *t)
+{
+	if (t->url)
+		http_forget(context, t);
 }
 
 int registry_open(struct context *context, struct template *template, const struct plan *plan,

@@ -6,8 +6,9 @@ _goalfs()
 	local cur prev options
 	cur=${COMP_WORDS[COMP_CWORD]}
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
-	options="--list --list-format --notes --plan --cache --no-cache --cache-limit --memory --decoders --formats
-		--no-check-signature --options --foreground --verbose --version --help"
+	options="--list --list-format --notes --plan --cache-all-templates --print-cache --delete-cache
+		--cache --no-cache --cache-limit --memory --decoders --formats --gpgkey --fingerprint
+		--no-check-signature --verify --refresh --cacert --options --foreground --verbose --version --help"
 
 	case $prev in
 	--cache)
@@ -18,11 +19,19 @@ _goalfs()
 		mapfile -t COMPREPLY < <(compgen -W "short long json" -- "$cur")
 		return
 		;;
+	--gpgkey | --cacert)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--verify)
+		mapfile -t COMPREPLY < <(compgen -W "before behind off" -- "$cur")
+		return
+		;;
 	--formats)
 		mapfile -t COMPREPLY < <(compgen -W "qcow2 raw qcow2,raw" -- "$cur")
 		return
 		;;
-	--cache-limit | --memory | --decoders | --notes | --plan | --options | -o)
+	--cache-limit | --memory | --decoders | --fingerprint | --refresh | --notes | --plan | --options | -o)
 		return
 		;;
 	esac

@@ -66,7 +66,8 @@ static int start(struct loop *loop, struct why *why)
 	return r ? fail(why, -r, "threads can't be started: %s", strerror(r)) : 0;
 }
 
-static void wait_for_signal(void)
+/* SIGHUP asks for the library to be read again; the others, for the end. */
+static void wait_for_end(struct mount *m)
 {
 	sigset_t set;
 	int signal;
@@ -75,7 +76,8 @@ static void wait_for_signal(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	(void)sigwait(&set, &signal);
+	while (sigwait(&set, &signal) == 0 && signal == SIGHUP)
+		library_refresh(m->library);
 }
 
 /* A thread may check the flag just before it reads, so they are interrupted again until they left. */
@@ -107,7 +109,7 @@ int mount_serve(struct mount *m, struct why *why)
 	sem_init(&loop.ended, 0, 0);
 	r = start(&loop, why);
 	if (r == 0)
-		wait_for_signal();
+		wait_for_end(m);
 	atomic_store(&m->ending, true);
 	/*
 	 * The library's thread may be telling the kernel of a change, and that waits

@@ -17,13 +17,19 @@
 
 #include "backends/cache/pool.h"
 #include "backends/cache/store.h"
+#include "backends/cache/verdicts.h"
+#include "backends/library/repos.h"
+#include "backends/net/net.h"
 #include "base/bytes.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "config.h"
 #include "fs/background.h"
+#include "fs/cached.h"
 #include "fs/mount.h"
 #include "fs/options.h"
 #include "fs/passthrough.h"
+#include "fs/survey.h"
 
 /* The least of a store's filesystem that is left free. */
 #define MIN_FREE (1 * GiB)
@@ -32,17 +38,31 @@
 struct world {
 	struct context context;
 	struct library *library;
+	struct repos repos;
+	int kept_dirfd;	  /* of the remote indexes; -1: nowhere */
 	char *mountpoint; /* canonical, or NULL */
 };
+
+#define WORLD_NONE ((struct world){ .kept_dirfd = -1 })
 
 static void world_done(struct world *w)
 {
 	library_close(w->library);
+	verdicts_free(w->context.verdicts);
 	/* Jobs that were abandoned hold images until the pool has ended. */
 	pool_free(w->context.pool);
 	registry_free(w->context.registry);
+	net_free(w->context.net);
 	store_close(w->context.store);
+	repos_done(&w->repos);
+	closep(&w->kept_dirfd);
 	free(w->mountpoint);
+}
+
+static bool is_about_cache(const struct options *o)
+{
+	return o->command == COMMAND_CACHE_ALL || o->command == COMMAND_PRINT_CACHE ||
+	       o->command == COMMAND_DELETE_CACHE;
 }
 
 /*
@@ -51,9 +71,10 @@ static void world_done(struct world *w)
  */
 static int open_store(const struct options *o, struct world *w, struct why *why)
 {
-	bool keeps = o->command == COMMAND_MOUNT && !o->no_cache;
+	bool keeps = (o->command == COMMAND_MOUNT && !o->no_cache) || is_about_cache(o);
 	struct store_options options = {
 		.dir = keeps ? o->cache : NULL,
+		.look = o->command == COMMAND_MOUNT ? NULL : o->cache,
 		.holder = w->mountpoint,
 		.limit = o->cache_limit,
 		.min_free = MIN_FREE,
@@ -61,7 +82,7 @@ static int open_store(const struct options *o, struct world *w, struct why *why)
 	};
 	int r = store_open(&options, &w->context.store, why);
 
-	if (r < 0 && keeps && !o->cache_given) {
+	if (r < 0 && keeps && !o->cache_given && !is_about_cache(o)) {
 		log_warn("%s; decoded blocks are kept until the unmount only", why_text(why, r));
 		why->text[0] = '\0';
 		options.dir = NULL;
@@ -70,28 +91,92 @@ static int open_store(const struct options *o, struct world *w, struct why *why)
 	return r;
 }
 
-static int world_open(const struct options *o, void (*changed)(void *, const char *), void *arg,
-		      struct world *w, struct why *why)
+/* Best effort: without it every start needs the servers. */
+static void open_kept(const struct options *o, struct world *w)
+{
+	_cleanup_free_ char *dir = o->no_cache ? NULL : text_new("%s/indexes", o->cache);
+
+	if (!dir || path_make_dirs(dir) < 0)
+		return;
+	w->kept_dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int read_repos(struct world *w)
+{
+	struct complaints complaints = COMPLAINTS_NONE, said = COMPLAINTS_NONE;
+	int r = repos_read(&w->repos, &complaints);
+
+	complaints_say(&complaints, &said);
+	complaints_done(&said);
+	return r;
+}
+
+static size_t count(char *const *strings)
+{
+	size_t n = 0;
+
+	while (strings && strings[n])
+		n++;
+	return n;
+}
+
+static int open_library(const struct options *o, struct world *w, void (*changed)(void *, const char *),
+			void *arg, struct why *why)
 {
 	const struct library_options options = {
 		.sources = o->sources,
 		.n_sources = o->n_sources,
+		.configs = w->repos.config,
+		.n_configs = w->repos.n,
 		.check_signature = o->check_signature,
+		.key_files = (const char *const *)o->key_files,
+		.n_key_files = count(o->key_files),
+		.fingerprints = (const char *const *)o->fingerprints,
+		.n_fingerprints = count(o->fingerprints),
+		.net = w->context.net,
+		.kept_dirfd = w->kept_dirfd,
+		.refresh_s = o->refresh_s,
 		.avoid = w->mountpoint,
 		.changed = changed,
 		.arg = arg,
 	};
-	int r = library_open(&options, &w->library, why);
+
+	if (o->n_sources + w->repos.n == 0)
+		return fail(why, -ENOENT,
+			    "no source was given, and none is configured: there is no .conf file with one in "
+			    "goalfs/repos.d or virt-builder/repos.d");
+	return library_open(&options, &w->library, why);
+}
+
+static int open_context(const struct options *o, struct world *w, struct why *why)
+{
+	const struct net_options net = { .ca_file = o->ca_file };
+	int r = open_store(o, w, why);
 
 	if (r == 0)
-		r = open_store(o, w, why);
+		r = net_new(&net, &w->context.net, why);
 	if (r < 0)
 		return r;
 	w->context.memory = o->memory;
+	w->context.verify = o->verify;
 	w->context.mountpoint = w->mountpoint;
 	w->context.pool = pool_new(o->decoders);
 	w->context.registry = registry_new();
-	return w->context.pool && w->context.registry ? 0 : -ENOMEM;
+	w->context.verdicts = verdicts_new(&(struct verdicts_options){ .store = w->context.store });
+	return w->context.pool && w->context.registry && w->context.verdicts ? 0 : -ENOMEM;
+}
+
+static int world_open(const struct options *o, void (*changed)(void *, const char *), void *arg,
+		      struct world *w, struct why *why)
+{
+	int r = open_context(o, w, why);
+
+	if (r < 0)
+		return r;
+	open_kept(o, w);
+	if (o->n_sources == 0)
+		r = read_repos(w);
+	return r < 0 ? r : open_library(o, w, changed, arg, why);
 }
 
 static uint64_t size_of(void *arg, struct template *t)
@@ -101,9 +186,18 @@ static uint64_t size_of(void *arg, struct template *t)
 	return resolve_size(&w->context, t);
 }
 
+static const char *verdict_of(void *arg, struct template *t, char *buf)
+{
+	struct world *w = arg;
+
+	return resolve_verdict(&w->context, t, buf);
+}
+
 static int list(const struct options *o, struct world *w, struct text *out, struct why *why)
 {
-	return library_list_text(w->library, o->list_format, size_of, w, out);
+	const struct list_answers answers = { size_of, verdict_of, w };
+
+	return library_list_text(w->library, o->list_format, &answers, out);
 }
 
 static int notes(const struct options *o, struct world *w, struct text *out, struct why *why)
@@ -129,11 +223,32 @@ static int plan(const struct options *o, struct world *w, struct text *out, stru
 	return r;
 }
 
+static int print_cache(const struct options *o, struct world *w, struct text *out, struct why *why)
+{
+	return cached_print(&w->context, w->library, o->cache, out);
+}
+
+static int cache_all(const struct options *o, struct world *w, struct text *out, struct why *why)
+{
+	return cached_fetch_all(&w->context, w->library, why);
+}
+
+static int delete_cache(const struct options *o, struct why *why)
+{
+	_cleanup_(world_done) struct world w = WORLD_NONE;
+	int r = open_context(o, &w, why);
+
+	if (r < 0)
+		return r;
+	open_kept(o, &w);
+	return cached_delete(&w.context, w.kept_dirfd, why);
+}
+
 static int run_text(const struct options *o,
 		    int (*make)(const struct options *, struct world *, struct text *, struct why *),
 		    struct why *why)
 {
-	_cleanup_(world_done) struct world w = { 0 };
+	_cleanup_(world_done) struct world w = WORLD_NONE;
 	_cleanup_(text_done) struct text out = TEXT_EMPTY;
 	int r = world_open(o, NULL, NULL, &w, why);
 
@@ -189,7 +304,7 @@ static char *escape_option(const char *value)
 
 static int session_new(const struct options *o, struct mount *m, struct why *why)
 {
-	_cleanup_free_ char *source = escape_option(o->sources[0]);
+	_cleanup_free_ char *source = escape_option(o->n_sources ? o->sources[0] : "goalfs");
 	_cleanup_free_ char *options = text_new(
 		"ro,nosuid,nodev,default_permissions,subtype=goalfs,fsname=%s%s%s%s", source ?: "",
 		may_let_others_in() ? ",allow_other" : "", *o->mount_options ? "," : "", o->mount_options);
@@ -219,6 +334,7 @@ static void mount_done(struct mount *m)
 	if (m->session)
 		fuse_session_destroy(m->session);
 	passthrough_free(m->passthrough);
+	survey_free(m->survey);
 	nodes_free(m->nodes);
 	gate_free(m->reading);
 	gate_free(m->resolving);
@@ -254,9 +370,14 @@ static int mount_and_serve(const struct options *o, struct world *w, struct moun
 	if (fuse_session_mount(m->session, w->mountpoint) < 0)
 		return mount_failure(w->mountpoint, why);
 	m->passthrough = passthrough_new(m->session);
-	r = m->passthrough ? library_watch(w->library, why) : -ENOMEM;
-	if (r == 0)
+	m->survey = survey_new(&w->context, w->library, m->formats);
+	r = m->passthrough && m->survey ? library_watch(w->library, why) : -ENOMEM;
+	if (r == 0) {
+		survey_begin(m->survey);
 		r = mount_serve(m, why);
+	}
+	survey_end(m->survey);
+	verdicts_end(w->context.verdicts);
 	/* The library's thread ends before the session that it notifies. */
 	library_close(take(w->library));
 	fuse_session_unmount(m->session);
@@ -284,7 +405,7 @@ static int open_mount(const struct options *o, struct world *w, struct mount *m,
 static int run_mount(const struct options *o, struct why *why)
 {
 	_cleanup_(background_donep) struct background *bg = NULL;
-	_cleanup_(world_done) struct world w = { 0 };
+	_cleanup_(world_done) struct world w = WORLD_NONE;
 	_cleanup_(mount_done) struct mount m = {
 		.formats = (const char *const *)o->formats,
 		.uid = geteuid(),
@@ -330,6 +451,12 @@ static int run(const struct options *o, struct why *why)
 		return run_text(o, notes, why);
 	case COMMAND_PLAN:
 		return run_text(o, plan, why);
+	case COMMAND_CACHE_ALL:
+		return run_text(o, cache_all, why);
+	case COMMAND_PRINT_CACHE:
+		return run_text(o, print_cache, why);
+	case COMMAND_DELETE_CACHE:
+		return delete_cache(o, why);
 	default:
 		return run_mount(o, why);
 	}

@@ -27,6 +27,7 @@ struct mount {
 	struct gate *resolving; /* names and images that have to be opened this one */
 	struct fuse_session *session;
 	struct passthrough *passthrough;
+	struct survey *survey;
 	const char *const *formats; /* that readdir shows; NULL-terminated */
 	struct timespec mounted;    /* the times of texts */
 	uid_t uid;
@@ -54,8 +55,8 @@ void handle_close(struct mount *m, struct handle *h);
 void mount_changed(void *arg, const char *template_name);
 
 /*
- * Answers requests until the directory is unmounted or SIGTERM, SIGINT or SIGHUP
- * comes, which must be blocked in the calling thread. Returns 0 or a negative errno.
+ * Answers requests until the directory is unmounted or SIGTERM or SIGINT comes; at
+ * SIGHUP the library is read again. All of them must be blocked in the calling thread. Returns 0 or a negative errno.
  */
 int mount_serve(struct mount *m, struct why *why);
 
@@ -64,8 +65,8 @@ int mount_serve(struct mount *m, struct why *why);
  * and how many while a name is resolved: a first look at a name is not to queue
  * behind reads of others.
  */
-#define LOOP_THREADS   12
-#define LOOP_READING   7
-#define LOOP_RESOLVING 3
+#define LOOP_THREADS   20
+#define LOOP_READING   8
+#define LOOP_RESOLVING 9
 
 #endif

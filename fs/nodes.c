@@ -201,12 +201,20 @@ static struct node *node_new(const char *name, struct resolved *r)
 		node_free(node);
 		return NULL;
 	}
-	node->size = r->text ? strlen(r->text) : r->image->size;
-	node->data = r->text ? node->size : image_data_bytes(r->image);
+	node->size = r->text ? strlen(r->text) : r->size;
+	node->data = r->image ? image_data_bytes(r->image) : node->size;
 	node->text = take(r->text);
 	node->plan = take(r->plan);
 	node->image = take(r->image);
 	return node;
+}
+
+/* Hands over what was opened later than the name was promised. */
+static void set_image(struct node *node, struct node *from)
+{
+	node->image = take(from->image);
+	if (!node->plan)
+		node->plan = atomic_exchange(&from->plan, NULL);
 }
 
 struct node *nodes_add(struct nodes *nodes, const char *name, struct resolved *r)
@@ -230,8 +238,8 @@ struct node *nodes_add(struct nodes *nodes, const char *name, struct resolved *r
 		*chain_of(nodes, node->id) = node;
 		if (add_known(nodes, node->id, name))
 			journal_add(nodes->journal, node->id, name);
-	} else if (!node->image) {
-		node->image = take(made->image);
+	} else if (!node->image && made->image) {
+		set_image(node, made);
 	}
 	if (node->image)
 		closing = idle_touch(nodes, node);
@@ -313,12 +321,16 @@ char *nodes_name_of(struct nodes *nodes, uint64_t id)
 
 struct image *node_image(struct nodes *nodes, struct node *node)
 {
-	struct image *img, *closing = NULL;
+	struct image *img = NULL, *closing = NULL;
 
 	pthread_mutex_lock(&nodes->lock);
-	img = node->image ? image_ref(node->image) : NULL;
-	if (img)
+	if (node->image && image_is_stale(node->image)) {
+		idle_remove(nodes, node);
+		closing = take(node->image);
+	} else if (node->image) {
+		img = image_ref(node->image);
 		closing = idle_touch(nodes, node);
+	}
 	pthread_mutex_unlock(&nodes->lock);
 	image_unref(closing);
 	return img;
@@ -328,11 +340,14 @@ int node_set_image(struct nodes *nodes, struct node *node, struct resolved *r, s
 {
 	struct image *closing;
 
-	if (!r->image || strcmp(resolved_identity(r), node->identity) != 0)
+	/* The promised size is what the kernel goes by. */
+	if (!r->image || r->image->size != node->size || strcmp(resolved_identity(r), node->identity) != 0)
 		return -ESTALE;
 	pthread_mutex_lock(&nodes->lock);
 	if (!node->image)
 		node->image = take(r->image);
+	if (!node->plan)
+		node->plan = take(r->plan);
 	*ret = image_ref(node->image);
 	closing = idle_touch(nodes, node);
 	pthread_mutex_unlock(&nodes->lock);

@@ -31,7 +31,7 @@ struct node {
 	char *name;
 	char *template_name; /* NULL for a text that stands for no template */
 	char *identity;	     /* of what the name stood for when the node was made */
-	char *plan;	     /* an image's plan line; NULL for a text */
+	char *_Atomic plan;  /* an image's plan line; NULL for a text, and until the image was opened once */
 	char *text;	     /* a text's content; NULL for an image */
 	uint64_t size;	     /* bytes */
 	uint64_t data;	     /* bytes that are not proved zero */

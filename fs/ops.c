@@ -13,11 +13,13 @@
 #include <sys/xattr.h>
 
 #include "backends/cache/store.h"
+#include "backends/cache/verdicts.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/patience.h"
 #include "fs/passthrough.h"
 #include "fs/readahead.h"
+#include "fs/survey.h"
 
 /* What a name stands for changes only with the library, and then the kernel is told. */
 #define LONG_TIME 86400.0
@@ -27,7 +29,8 @@
 /* Bytes of data that readahead tells the decoders about. */
 #define READ_AHEAD (96 * MiB)
 
-#define XATTR_PLAN "user.goalfs.plan"
+#define XATTR_PLAN     "user.goalfs.plan"
+#define XATTR_VERIFIED "user.goalfs.verified"
 
 /* An open file. */
 struct handle {
@@ -240,6 +243,17 @@ static void refuse_lookup(fuse_req_t req, const char *name, int r, const struct 
 	fuse_reply_err(req, lookup_errno(r));
 }
 
+/* What the goal's name stands for now: a copy (free it), or NULL when that can't be told without asking. */
+static char *stands_for(struct mount *m, const struct goal *goal)
+{
+	_cleanup_(template_unrefp) struct template *t = NULL, *met = NULL;
+
+	if (library_find(m->library, goal->template, goal->arch, &t, NULL) < 0)
+		return NULL;
+	met = template_met(t);
+	return template_stands_for(met ?: t) ? strdup(template_stands_for(met ?: t)) : NULL;
+}
+
 /*
  * How long the kernel may keep the name. The template may have changed while the
  * name was resolved, before its node was there to be found by mount_changed: then
@@ -247,16 +261,14 @@ static void refuse_lookup(fuse_req_t req, const char *name, int r, const struct 
  */
 static double entry_lifetime(struct mount *m, const char *name, const struct node *node)
 {
-	_cleanup_(template_unrefp) struct template *t = NULL;
+	_cleanup_free_ char *identity = NULL;
 	_cleanup_(goal_done) struct goal goal = { 0 };
 
 	if (node->text)
 		return SHORT_TIME;
-	if (goal_parse(name, &goal, NULL) < 0 ||
-	    library_find(m->library, goal.template, goal.arch, &t, NULL) < 0 ||
-	    strcmp(t->identity, node->identity) != 0)
-		return 0;
-	return LONG_TIME;
+	if (goal_parse(name, &goal, NULL) == 0)
+		identity = stands_for(m, &goal);
+	return identity && strcmp(identity, node->identity) == 0 ? LONG_TIME : 0;
 }
 
 static void lookup_run(struct gate_work *work)
@@ -268,7 +280,7 @@ static void lookup_run(struct gate_work *work)
 	int error;
 
 	patience_set(interrupted, r->req);
-	error = resolve(r->m->context, r->m->library, r->name, &resolved, &why);
+	error = resolve_promise(r->m->context, r->m->library, r->name, &resolved, &why);
 	patience_set(NULL, NULL);
 	if (error == 0 && r->id && r->id != node_id(r->name, resolved_identity(&resolved)))
 		error = -ESTALE;
@@ -286,11 +298,9 @@ static void lookup_run(struct gate_work *work)
 /* A node that is there already and stands for the same template: no need to pass the gate. */
 static struct node *known_node(struct mount *m, const struct goal *goal, const char *name)
 {
-	_cleanup_(template_unrefp) struct template *t = NULL;
+	_cleanup_free_ char *identity = goal->kind == GOAL_IMAGE ? stands_for(m, goal) : NULL;
 
-	if (goal->kind != GOAL_IMAGE || library_find(m->library, goal->template, goal->arch, &t, NULL) < 0)
-		return NULL;
-	return nodes_look_up(m->nodes, name, t->identity);
+	return identity ? nodes_look_up(m->nodes, name, identity) : NULL;
 }
 
 static void look_up_name(fuse_req_t req, const char *name)
@@ -640,7 +650,7 @@ static int list_templates(struct mount *m, struct listing *l)
 		return r;
 	for (size_t i = 0; i < n && r == 0; i++)
 		for (const char *const *f = m->formats; *f && r == 0 && !list[i]->hidden; f++)
-			r = listing_add(l, plain_goal(list[i], *f), list[i]->identity);
+			r = listing_add(l, plain_goal(list[i], *f), template_stands_for(list[i]) ?: "");
 	templates_free(list, n);
 	if (l->n)
 		qsort(l->entry, l->n, sizeof(*l->entry), compare_cookie);
@@ -713,15 +723,33 @@ static void reply_xattr(fuse_req_t req, const char *value, size_t count, size_t 
 		fuse_reply_buf(req, value, count);
 }
 
+/* What is known of the checksum of what the node stands for; NULL when nothing is promised. */
+static const char *verdict_of(struct mount *m, const struct node *node, char buf[static VERDICT_TEXT_MAX])
+{
+	_cleanup_(template_unrefp) struct template *t = NULL;
+	_cleanup_(goal_done) struct goal goal = { 0 };
+
+	if (node->text || goal_parse(node->name, &goal, NULL) < 0 ||
+	    library_find(m->library, goal.template, goal.arch, &t, NULL) < 0)
+		return NULL;
+	return resolve_verdict(m->context, t, buf);
+}
+
 static void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 {
 	struct mount *m = mount_of(req);
 	struct node *node = nodes_get(m->nodes, id);
+	char verdict[VERDICT_TEXT_MAX];
+	const char *value = NULL;
 
-	if (!node || !node->plan || strcmp(name, XATTR_PLAN) != 0)
-		fuse_reply_err(req, node || id == ROOT_ID ? ENODATA : ESTALE);
+	if (node && strcmp(name, XATTR_PLAN) == 0)
+		value = node->plan;
+	else if (node && strcmp(name, XATTR_VERIFIED) == 0)
+		value = verdict_of(m, node, verdict);
+	if (value)
+		reply_xattr(req, value, strlen(value), size);
 	else
-		reply_xattr(req, node->plan, strlen(node->plan), size);
+		fuse_reply_err(req, node || id == ROOT_ID ? ENODATA : ESTALE);
 	if (node)
 		node_put(m->nodes, node);
 }
@@ -730,8 +758,14 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 {
 	struct mount *m = mount_of(req);
 	struct node *node = nodes_get(m->nodes, id);
+	char names[sizeof(XATTR_PLAN) + sizeof(XATTR_VERIFIED)], verdict[VERDICT_TEXT_MAX];
+	char *end = names;
 
-	reply_xattr(req, XATTR_PLAN, node && node->plan ? sizeof(XATTR_PLAN) : 0, size);
+	if (node && node->plan)
+		end = mempcpy(end, XATTR_PLAN, sizeof(XATTR_PLAN));
+	if (node && verdict_of(m, node, verdict))
+		end = mempcpy(end, XATTR_VERIFIED, sizeof(XATTR_VERIFIED));
+	reply_xattr(req, names, (size_t)(end - names), size);
 	if (node)
 		node_put(m->nodes, node);
 }
@@ -817,4 +851,5 @@ void mount_changed(void *arg, const char *template_name)
 	/* On the watching thread: from inside a request this would deadlock with the kernel. */
 	(void)nodes_each(m->nodes, template_name, forget_entry, m);
 	(void)fuse_lowlevel_notify_inval_inode(m->session, ROOT_ID, 0, 0);
+	survey_begin(m->survey);
 }

@@ -12,6 +12,7 @@
 #define DEFAULT_CACHE_LIMIT "32G"
 #define DEFAULT_MEMORY	    "512M"
 #define DEFAULT_FORMATS	    "qcow2,raw"
+#define DEFAULT_REFRESH	    "3600"
 
 /* Less than this can't hold one decoder of a 64 MiB dictionary, which xz -9 asks for. */
 #define LEAST_MEMORY "128M"
@@ -31,7 +32,8 @@ static int set_command(struct options *o, enum command command, const char *subj
 	if (o->command == COMMAND_HELP || o->command == COMMAND_VERSION)
 		return 0;
 	if (o->command != COMMAND_MOUNT && command != COMMAND_HELP && command != COMMAND_VERSION)
-		return fail(why, -EINVAL, "--list, --notes and --plan exclude each other");
+		return fail(why, -EINVAL,
+			    "--list, --notes, --plan and the cache's commands exclude each other");
 	o->command = command;
 	o->subject = subject;
 	return 0;
@@ -50,6 +52,21 @@ static int set_notes(struct options *o, const char *value, struct why *why)
 static int set_plan(struct options *o, const char *value, struct why *why)
 {
 	return set_command(o, COMMAND_PLAN, value, why);
+}
+
+static int set_cache_all(struct options *o, const char *value, struct why *why)
+{
+	return set_command(o, COMMAND_CACHE_ALL, NULL, why);
+}
+
+static int set_print_cache(struct options *o, const char *value, struct why *why)
+{
+	return set_command(o, COMMAND_PRINT_CACHE, NULL, why);
+}
+
+static int set_delete_cache(struct options *o, const char *value, struct why *why)
+{
+	return set_command(o, COMMAND_DELETE_CACHE, NULL, why);
 }
 
 static int set_help(struct options *o, const char *value, struct why *why)
@@ -171,6 +188,67 @@ static int set_no_check_signature(struct options *o, const char *value, struct w
 	return 0;
 }
 
+static int add_string(char ***strings, const char *string)
+{
+	size_t n = 0;
+	char **all;
+
+	while (*strings && (*strings)[n])
+		n++;
+	all = reallocarray(*strings, n + 2, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	*strings = all;
+	all[n] = strdup(string);
+	all[n + 1] = NULL;
+	return all[n] ? 0 : -ENOMEM;
+}
+
+static int set_gpgkey(struct options *o, const char *value, struct why *why)
+{
+	return add_string(&o->key_files, value);
+}
+
+static int set_fingerprint(struct options *o, const char *value, struct why *why)
+{
+	return add_string(&o->fingerprints, value);
+}
+
+static int set_verify(struct options *o, const char *value, struct why *why)
+{
+	static const char *const names[] = {
+		[VERIFY_OFF] = "off",
+		[VERIFY_BEHIND] = "behind",
+		[VERIFY_BEFORE] = "before",
+	};
+
+	for (size_t i = VERIFY_OFF; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(value, names[i]) == 0) {
+			o->verify = (enum verify)i;
+			return 0;
+		}
+	return fail(why, -EINVAL, "--verify '%s' is none of before, behind, off", value);
+}
+
+static int set_refresh(struct options *o, const char *value, struct why *why)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (*end || end == value || *value == '-' || n > 30 * 86400)
+		return fail(why, -EINVAL, "--refresh '%s' is not a number of seconds up to 30 days, or 0",
+			    value);
+	o->refresh_s = (unsigned)n;
+	return 0;
+}
+
+static int set_cacert(struct options *o, const char *value, struct why *why)
+{
+	free(o->ca_file);
+	o->ca_file = realpath(value, NULL);
+	return o->ca_file ? 0 : fail(why, -EINVAL, "--cacert '%s': %s", value, strerror(errno));
+}
+
 static int set_foreground(struct options *o, const char *value, struct why *why)
 {
 	o->foreground = true;
@@ -191,19 +269,33 @@ static const struct option_row rows[] = {
 	{ "list-format", 0, "FORMAT", "short (default), long or json", set_list_format, false },
 	{ "notes", 0, "TEMPLATE", "print the notes of a template", set_notes, false },
 	{ "plan", 0, "GOAL", "print how a goal is made, or why it can't be", set_plan, false },
+	{ "cache-all-templates", 0, NULL, "fetch all templates into the cache", set_cache_all, false },
+	{ "print-cache", 0, NULL, "print which templates are in the cache", set_print_cache, false },
+	{ "delete-cache", 0, NULL, "delete what is in the cache", set_delete_cache, false },
 	{ "cache", 0, "DIR",
-	  "keep decoded blocks here; default $XDG_CACHE_HOME/goalfs,\n"
+	  "keep what was fetched and decoded here; default $XDG_CACHE_HOME/goalfs,\n"
 	  "~/.cache/goalfs, or /var/cache/goalfs for root",
 	  set_cache, true },
-	{ "no-cache", 0, NULL, "keep decoded blocks in temporary files, until the unmount", set_no_cache,
-	  true },
+	{ "no-cache", 0, NULL, "keep that in temporary files, until the unmount", set_no_cache, true },
 	{ "cache-limit", 0, "SIZE", "disk space that the cache may take; default " DEFAULT_CACHE_LIMIT,
 	  set_cache_limit, true },
 	{ "memory", 0, "SIZE", "memory for decoders and blocks; default " DEFAULT_MEMORY, set_memory, true },
 	{ "decoders", 0, "N", "decoder threads; default one per CPU", set_decoders, true },
 	{ "formats", 0, "LIST", "formats that a listing shows; default " DEFAULT_FORMATS, set_formats, true },
+	{ "gpgkey", 0, "FILE", "key that signs the index of a source; may be repeated", set_gpgkey, true },
+	{ "fingerprint", 0, "FP",
+	  "fingerprint of the signer, its key from --gpgkey or\n"
+	  "your own keyring; one for all sources, or one each",
+	  set_fingerprint, true },
 	{ "no-check-signature", 0, NULL, "take a signed index without checking its signature",
 	  set_no_check_signature, true },
+	{ "verify", 0, "WHEN",
+	  "check a template's checksum before its data is read\n"
+	  "(default for remote ones), behind, or off",
+	  set_verify, true },
+	{ "refresh", 0, "SECONDS", "ask for remote indexes again so often, 0 never; default " DEFAULT_REFRESH,
+	  set_refresh, true },
+	{ "cacert", 0, "FILE", "certificates of those who may certify servers", set_cacert, true },
 	{ "options", 'o', "OPTIONS",
 	  "mount options, comma-separated: those above without\n"
 	  "their dashes, and those of mount(8) and fuse(8)",
@@ -293,6 +385,8 @@ static int set_defaults(struct options *o, struct why *why)
 		r = set_memory(o, DEFAULT_MEMORY, why);
 	if (r == 0)
 		r = set_formats(o, DEFAULT_FORMATS, why);
+	if (r == 0)
+		r = set_refresh(o, DEFAULT_REFRESH, why);
 	return r;
 }
 
@@ -322,15 +416,14 @@ static int take_operands(struct options *o, char **operand, size_t n, struct why
 
 	if (o->command == COMMAND_HELP || o->command == COMMAND_VERSION)
 		return 0;
-	if (mount && n < 2)
-		return fail(why, -EINVAL,
-			    n ? "no mountpoint given: goalfs SOURCE... MOUNTPOINT"
-			      : "no source and no mountpoint given: goalfs SOURCE... MOUNTPOINT");
-	if (n == 0)
-		return fail(why, -EINVAL, "no source given");
+	if (mount && n < 1)
+		return fail(why, -EINVAL, "no mountpoint given: goalfs [SOURCE...] MOUNTPOINT");
 	o->n_sources = mount ? n - 1 : n;
 	o->mountpoint = mount ? operand[n - 1] : NULL;
-	o->sources = calloc(o->n_sources, sizeof(*o->sources));
+	/* mount(8) always passes a source on. */
+	if (o->n_sources == 1 && strcmp(operand[0], "none") == 0)
+		o->n_sources = 0;
+	o->sources = calloc(o->n_sources + 1, sizeof(*o->sources));
 	if (!o->sources)
 		return -ENOMEM;
 	memcpy(o->sources, operand, o->n_sources * sizeof(*o->sources));
@@ -391,6 +484,10 @@ int options_parse(int argc, char **argv, struct options *o, struct why *why)
 		r = take_operands(o, argv + optind, argc - optind, why);
 	if (r == 0)
 		r = set_default_cache(o);
+	if (r == 0 && o->no_cache &&
+	    (o->command == COMMAND_CACHE_ALL || o->command == COMMAND_PRINT_CACHE ||
+	     o->command == COMMAND_DELETE_CACHE))
+		return fail(why, -EINVAL, "there is no cache directory; name one with --cache DIR");
 	return r;
 }
 
@@ -399,7 +496,10 @@ void options_done(struct options *o)
 	free(o->sources);
 	free(o->cache);
 	free(o->mount_options);
+	free(o->ca_file);
 	free_strings(o->formats);
+	free_strings(o->key_files);
+	free_strings(o->fingerprints);
 }
 
 static void help_row(const struct option_row *row)
@@ -421,11 +521,13 @@ static void help_row(const struct option_row *row)
 
 void options_help(void)
 {
-	printf("Usage: goalfs [OPTIONS] SOURCE... MOUNTPOINT\n"
-	       "       goalfs --list | --notes TEMPLATE | --plan GOAL  [OPTIONS] SOURCE...\n"
+	printf("Usage: goalfs [OPTIONS] [SOURCE...] MOUNTPOINT\n"
+	       "       goalfs --list | --notes TEMPLATE | --plan GOAL  [OPTIONS] [SOURCE...]\n"
+	       "       goalfs --cache-all-templates | --print-cache | --delete-cache  [OPTIONS] [SOURCE...]\n"
 	       "\n"
 	       "Mounts a directory in which every file name is a goal: debian-12@20G.qcow2.\n"
-	       "SOURCE is a directory of templates, or a virt-builder index (a path or file:// URI).\n"
+	       "SOURCE is a directory of templates, or a virt-builder index (a path or URL). Without\n"
+	       "one the sources are those of virt-builder's repos.d directories, and of goalfs' own.\n"
 	       "\n");
 	for (size_t i = 0; i < N_ROWS; i++)
 		help_row(&rows[i]);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backends/cache/verified.h"
 #include "backends/library/library.h"
 #include "base/why.h"
 
@@ -15,6 +16,9 @@ enum command {
 	COMMAND_LIST,
 	COMMAND_NOTES,
 	COMMAND_PLAN,
+	COMMAND_CACHE_ALL,
+	COMMAND_PRINT_CACHE,
+	COMMAND_DELETE_CACHE,
 	COMMAND_HELP,
 	COMMAND_VERSION,
 };
@@ -23,7 +27,7 @@ enum command {
 struct options {
 	enum command command;
 	const char *subject;  /* of --notes and --plan */
-	const char **sources; /* n_sources; owned array */
+	const char **sources; /* n_sources; owned array; none: those of repos.d */
 	size_t n_sources;
 	const char *mountpoint;
 
@@ -36,6 +40,11 @@ struct options {
 	char **formats;	      /* NULL-terminated, owned: the formats that readdir shows */
 	enum list_format list_format;
 	bool check_signature;
+	char **key_files;    /* NULL-terminated, owned, as are the next */
+	char **fingerprints; /* hex, whatever blanks are in them */
+	enum verify verify;
+	unsigned refresh_s; /* 0: never */
+	char *ca_file;	    /* owned; NULL: the system's */
 	bool foreground;
 	bool verbose;
 	char *mount_options; /* owned, "" when none: what -o gave that is not ours */

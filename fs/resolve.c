@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backends/cache/fetched.h"
+#include "backends/cache/verified.h"
 #include "base/bytes.h"
 #include "base/size.h"
 
@@ -19,7 +21,7 @@ void resolved_done(struct resolved *r)
 
 const char *resolved_identity(const struct resolved *r)
 {
-	return r->text ?: r->template->identity;
+	return r->text ?: template_stands_for(r->template);
 }
 
 /* The template's facts, as far as the library knows them. */
@@ -28,7 +30,7 @@ static int start_tags(const struct template *t, struct tags *ret)
 	int r = tags_set(ret, "template", t->name);
 
 	if (r == 0)
-		r = tags_set(ret, "at", "file");
+		r = tags_set(ret, "at", t->url ? "url" : "file");
 	if (r == 0)
 		r = tags_set(ret, "arch", t->arch);
 	if (r == 0 && t->codec == CODEC_XZ)
@@ -123,17 +125,85 @@ uint64_t resolve_size(struct context *context, struct template *t)
 {
 	_cleanup_(image_unrefp) struct image *img = NULL;
 	_cleanup_(tags_done) struct tags start = { 0 };
+	_cleanup_(template_unrefp) struct template *met = NULL;
 	uint64_t size = 0;
 
-	if (start_tags(t, &start) == 0 && measure(context, t, &start, &img, NULL) == 0)
+	/* An index's word for a remote one: to ask the server would take as long as the network does. */
+	if (t->url && t->size)
+		return t->size;
+	if (registry_meet(context, t, &met, NULL) == 0 && start_tags(met, &start) == 0 &&
+	    measure(context, met, &start, &img, NULL) == 0)
 		(void)tags_get_u64(&start, "size", &size);
 	return size;
+}
+
+/* ---- the library's promises ---- */
+
+static bool is_promised(const struct template *t)
+{
+	return t->checksum || t->checksum256;
+}
+
+static enum verify verify_how(const struct context *context, const struct template *t)
+{
+	if (!is_promised(t))
+		return VERIFY_OFF;
+	if (context->verify != VERIFY_AS_FITS)
+		return context->verify;
+	return t->url ? VERIFY_BEFORE : VERIFY_BEHIND;
+}
+
+const char *resolve_verdict(struct context *context, struct template *t, char *buf)
+{
+	_cleanup_(template_unrefp) struct template *met = NULL;
+	enum verdict_state state = VERDICT_UNVERIFIED;
+	unsigned percent = 0;
+
+	if (!is_promised(t))
+		return NULL;
+	if (registry_recall(context, t, &met) == 0)
+		state = verdicts_state(context->verdicts, met->identity, &percent, NULL);
+	return verdict_text(buf, state, percent);
+}
+
+/* The file, under all that was made of it. */
+static struct image *file_of(struct image *img)
+{
+	struct image *fetched = fetched_below(img);
+
+	while (!fetched && img->below)
+		img = img->below;
+	return fetched ?: img;
+}
+
+/* Puts the verdict on its file before an image's data. */
+static int guard(struct context *context, const struct template *t, struct image **img, struct why *why)
+{
+	const struct promise promise = {
+		.identity = t->identity,
+		.shown = t->path,
+		.sha512 = t->checksum,
+		.sha256 = t->checksum256,
+	};
+	const enum verify how = verify_how(context, t);
+	struct image *guarded;
+	int r;
+
+	if (how == VERIFY_OFF)
+		return 0;
+	r = verified_image_new(context->verdicts, &promise, how, *img, file_of(*img), &guarded, why);
+	if (r < 0)
+		return r;
+	image_unref(*img);
+	*img = guarded;
+	return 0;
 }
 
 /* The way to an image goal; what was reached before an error stays for the explanation. */
 struct way {
 	struct goal goal;
-	struct template *template;
+	struct template *listed;   /* as the library has it */
+	struct template *template; /* as it was met */
 	struct tags start;
 	struct image *decoded; /* holds the shared beginning open meanwhile */
 	struct plan *plan;
@@ -143,6 +213,7 @@ struct way {
 static void way_done(struct way *w)
 {
 	goal_done(&w->goal);
+	template_unref(w->listed);
 	template_unref(w->template);
 	tags_done(&w->start);
 	image_unref(w->decoded);
@@ -150,16 +221,29 @@ static void way_done(struct way *w)
 	image_unref(w->image);
 }
 
-static int find_way(struct context *context, struct library *library, const char *name, struct way *w,
-		    struct why *why)
+/*
+ * A file that was rejected stays so, but its server may have got a right one
+ * since. Then 0; else why it was rejected.
+ */
+static int check_rejected(struct context *context, struct way *w, struct why *why)
 {
-	int r = goal_parse(name, &w->goal, why);
+	struct why reason = { "" };
 
-	if (r < 0)
-		return r;
-	if (w->goal.kind != GOAL_IMAGE)
-		return fail(why, -EINVAL, "'%s' is not an image", name);
-	r = library_find(library, w->goal.template, w->goal.arch, &w->template, why);
+	if (verify_how(context, w->template) == VERIFY_OFF ||
+	    verdicts_state(context->verdicts, w->template->identity, NULL, &reason) != VERDICT_REJECTED)
+		return 0;
+	if (registry_recheck(context, w->listed, w->template, NULL) <= 0)
+		return fail(why, -EBADMSG, "%s", reason.text);
+	template_unref(take(w->template));
+	return registry_meet(context, w->listed, &w->template, why);
+}
+
+static int open_way(struct context *context, struct way *w, struct why *why)
+{
+	int r = registry_meet(context, w->listed, &w->template, why);
+
+	if (r == 0)
+		r = check_rejected(context, w, why);
 	if (r == 0)
 		r = start_tags(w->template, &w->start);
 	if (r == 0)
@@ -171,6 +255,38 @@ static int find_way(struct context *context, struct library *library, const char
 	if (r == 0)
 		r = registry_open(context, w->template, w->plan, &w->image, why);
 	return r;
+}
+
+/* What was opened, given back, so that it can be opened anew. */
+static void close_way(struct way *w)
+{
+	template_unref(take(w->template));
+	tags_done(&w->start);
+	image_unref(take(w->decoded));
+	plan_free(take(w->plan));
+	image_unref(take(w->image));
+}
+
+static int find_way(struct context *context, struct library *library, const char *name, struct way *w,
+		    struct why *why)
+{
+	int r = goal_parse(name, &w->goal, why);
+
+	if (r < 0)
+		return r;
+	if (w->goal.kind != GOAL_IMAGE)
+		return fail(why, -EINVAL, "'%s' is not an image", name);
+	r = library_find(library, w->goal.template, w->goal.arch, &w->listed, why);
+	if (r < 0)
+		return r;
+	r = open_way(context, w, why);
+	/* The file was replaced on its server: what is there now is what the name stands for. */
+	if (w->listed->url && (r == -ESTALE || (r == 0 && image_is_stale(w->image)))) {
+		close_way(w);
+		registry_forget(context, w->listed);
+		r = open_way(context, w, why);
+	}
+	return r < 0 ? r : guard(context, w->template, &w->image, why);
 }
 
 static int resolve_image(struct context *context, struct library *library, const char *name,
@@ -188,7 +304,39 @@ static int resolve_image(struct context *context, struct library *library, const
 		return r;
 	ret->template = take(w.template);
 	ret->image = take(w.image);
+	ret->size = ret->image->size;
 	return 0;
+}
+
+/* Whether the image is the very one that the index describes. */
+static bool is_as_listed(const struct goal *goal, const struct template *t)
+{
+	for (size_t i = 0; i < goal->want.n; i++) {
+		const char *key = goal->want.tag[i].key;
+		uint64_t size;
+
+		if (strcmp(key, "size") == 0 ? !tags_get_u64(&goal->want, key, &size) || size != t->size
+					     : strcmp(key, "format") != 0 && strcmp(key, "arch") != 0)
+			return false;
+	}
+	return t->size && t->format && strcmp(t->format, "raw") == 0 && tags_is(&goal->want, "format", "raw");
+}
+
+int resolve_promise(struct context *context, struct library *library, const char *name, struct resolved *ret,
+		    struct why *why)
+{
+	_cleanup_(goal_done) struct goal goal = { 0 };
+	_cleanup_(template_unrefp) struct template *t = NULL;
+	char verdict[VERDICT_TEXT_MAX];
+
+	if (goal_parse(name, &goal, NULL) == 0 && goal.kind == GOAL_IMAGE &&
+	    library_find(library, goal.template, goal.arch, &t, NULL) == 0 && t->url && t->claim &&
+	    is_as_listed(&goal, t) && strcmp(resolve_verdict(context, t, verdict), "rejected") != 0) {
+		ret->size = t->size;
+		ret->template = take(t);
+		return 0;
+	}
+	return resolve(context, library, name, ret, why);
 }
 
 /* What opening found out, besides the steps' own lines. */
@@ -226,6 +374,15 @@ int resolve_explain(struct context *context, struct library *library, const char
 	return text_take(&t, ret);
 }
 
+static int json_of_template(struct context *context, struct template *t, struct text *out)
+{
+	_cleanup_(template_unrefp) struct template *met = NULL;
+	char verdict[VERDICT_TEXT_MAX];
+
+	(void)registry_recall(context, t, &met);
+	return template_json(met ?: t, resolve_size(context, t), resolve_verdict(context, t, verdict), out);
+}
+
 static int text_of_template(struct context *context, const struct goal *goal, struct template *t, char **ret,
 			    struct why *why)
 {
@@ -234,7 +391,7 @@ static int text_of_template(struct context *context, const struct goal *goal, st
 	int r = 0;
 
 	if (goal->kind == GOAL_JSON)
-		r = template_json(t, resolve_size(context, t), &out);
+		r = json_of_template(context, t, &out);
 	else if (notes)
 		text_add(&out, "%s%s", notes, *notes && notes[strlen(notes) - 1] == '\n' ? "" : "\n");
 	return r < 0 ? r : text_take(&out, ret);

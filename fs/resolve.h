@@ -12,9 +12,10 @@
 
 struct resolved {
 	struct template *template; /* owns a ref */
-	struct image *image;	   /* owns a ref; NULL for a text */
+	struct image *image;	   /* owns a ref; NULL for a text, and for what was promised unopened */
+	uint64_t size;		   /* bytes, of an image */
 	char *text;		   /* owned: a text goal's content; NULL for an image */
-	char *plan;		   /* owned: the plan's line; NULL for a text */
+	char *plan;		   /* owned: the plan's line; NULL when there is no image */
 };
 
 /*
@@ -30,6 +31,14 @@ int resolve(struct context *context, struct library *library, const char *name, 
 	    struct why *why);
 void resolved_done(struct resolved *r);
 
+/*
+ * The same for a lookup, which may take the index's word for a remote template that
+ * promises a checksum: its raw image of the size that the index says is not
+ * opened, nor its server asked, until somebody opens the file.
+ */
+int resolve_promise(struct context *context, struct library *library, const char *name, struct resolved *ret,
+		    struct why *why);
+
 /* What makes the result this and no other: the template, or a text's content. Borrowed. */
 const char *resolved_identity(const struct resolved *r);
 
@@ -39,6 +48,12 @@ const char *resolved_identity(const struct resolved *r);
  */
 int resolve_explain(struct context *context, struct library *library, const char *name, char **ret,
 		    struct why *why);
+
+/*
+ * What is known of the template's checksum: "verified", "verifying 43%", ... in
+ * `buf`, of VERDICT_TEXT_MAX bytes, which is returned; NULL when nothing is promised.
+ */
+const char *resolve_verdict(struct context *context, struct template *template, char *buf);
 
 /* The template's virtual size, read off its file; 0 when it can't be told. */
 uint64_t resolve_size(struct context *context, struct template *template);

@@ -139,6 +139,8 @@ static void cache_hint(struct image *img, uint64_t offset, uint64_t length)
 	const uint64_t end = offset + length, hint = ++c->hints;
 	const unsigned limit = 2 * pool_threads(c->mk.pool) + 2;
 
+	/* What the units are made of may come from far away, and then comes in while others are made. */
+	image_hint(c->mk.below, offset, length);
 	for (unsigned steps = 0; offset < end && steps < HINT_STEPS; steps++) {
 		struct extent e;
 		struct unit u;

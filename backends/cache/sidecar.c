@@ -246,6 +246,20 @@ static int read_file(struct store *s, struct entry *e, const char *identity, con
 	return copy_out(inner, ret, ret_count);
 }
 
+/* Of another daemon's store, which may drop it at any moment: then it is not there. */
+static int look_up(struct store *s, const char *key, const char *identity, const char *name, unsigned version,
+		   void **ret, size_t *ret_count)
+{
+	_cleanup_free_ uint8_t *bytes = NULL;
+	struct span inner;
+	size_t count;
+
+	if (s->lookfd < 0 || store_read_at(s->lookfd, key, name, COUNT_LIMIT, &bytes, &count) < 0 ||
+	    sidecar_decode((struct span){ bytes, count }, identity, name, version, &inner) < 0)
+		return -ENOENT;
+	return copy_out(inner, ret, ret_count);
+}
+
 int store_sidecar_read(struct store *s, const char *identity, const char *name, unsigned version, void **ret,
 		       size_t *ret_count)
 {
@@ -256,8 +270,10 @@ int store_sidecar_read(struct store *s, const char *identity, const char *name, 
 	if (!name_ok(name))
 		return -ENOENT;
 	store_key(identity, key);
+	if (!s->keeps && read_note(s, key, identity, name, version, ret, ret_count) == 0)
+		return 0;
 	if (!s->keeps)
-		return read_note(s, key, identity, name, version, ret, ret_count);
+		return look_up(s, key, identity, name, version, ret, ret_count);
 	e = pin_entry(s, key);
 	if (!e)
 		return -ENOENT;

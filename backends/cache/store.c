@@ -41,6 +41,7 @@
 
 #include "backends/cache/store_private.h"
 #include "base/log.h"
+#include "base/path.h"
 
 void store_key(const char *identity, char ret[static KEY_TEXT])
 {
@@ -51,9 +52,14 @@ void store_key(const char *identity, char ret[static KEY_TEXT])
 		(void)snprintf(ret + 2 * i, 3, "%02x", canonical.digest[i]);
 }
 
+static void file_name(const char *key, const char *name, char ret[static FILE_TEXT])
+{
+	(void)snprintf(ret, FILE_TEXT, "%.32s.%.60s", key, name);
+}
+
 void store_file(const struct entry *e, const char *name, char ret[static FILE_TEXT])
 {
-	(void)snprintf(ret, FILE_TEXT, "%s.%.60s", e->key, name);
+	file_name(e->key, name, ret);
 }
 
 /* ---- files ---- */
@@ -148,14 +154,19 @@ void store_remove_data(struct store *s, struct entry *e)
 int store_read(struct store *s, const struct entry *e, const char *name, size_t limit, uint8_t **ret,
 	       size_t *ret_count)
 {
+	return store_read_at(s->dirfd, e->key, name, limit, ret, ret_count);
+}
+
+int store_read_at(int dirfd, const char *key, const char *name, size_t limit, uint8_t **ret, size_t *ret_count)
+{
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ uint8_t *bytes = NULL;
 	char file[FILE_TEXT];
 	struct stat st;
 	ssize_t n;
 
-	store_file(e, name, file);
-	fd = openat(s->dirfd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	file_name(key, name, file);
+	fd = openat(dirfd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > limit)
@@ -582,21 +593,6 @@ static int lock_dir(struct store *s, const char *dir, struct why *why)
 	return 0;
 }
 
-static int make_dirs(const char *dir)
-{
-	_cleanup_free_ char *path = strdup(dir);
-
-	if (!path)
-		return -ENOMEM;
-	for (char *p = path + 1; *p; p++)
-		if (*p == '/') {
-			*p = '\0';
-			(void)mkdir(path, 0700); /* the last one's error says it all */
-			*p = '/';
-		}
-	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 /* Whoever can write here can put words into a template's mouth. */
 static int check_private(int dirfd, const char *dir, struct why *why)
 {
@@ -621,7 +617,7 @@ static int open_kept(struct store *s, const char *dir, struct why *why)
 	s->name = strdup(dir);
 	if (!s->name)
 		return -ENOMEM;
-	r = make_dirs(dir);
+	r = path_make_dirs(dir);
 	if (r < 0)
 		return fail(why, r, "store '%s' can't be made: %s", dir, strerror(-r));
 	s->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -658,7 +654,7 @@ int store_open(const struct store_options *options, struct store **ret, struct w
 
 	if (!s)
 		return -ENOMEM;
-	s->dirfd = s->lockfd = -1;
+	s->dirfd = s->lockfd = s->lookfd = -1;
 	(void)pthread_mutex_init(&s->lock, NULL);
 	(void)pthread_cond_init(&s->settled, NULL);
 	lock_cond_init(&s->work);
@@ -671,6 +667,8 @@ int store_open(const struct store_options *options, struct store **ret, struct w
 	if (!s->memory || (options->holder && !s->holder))
 		return -ENOMEM;
 	r = options->dir ? open_kept(s, options->dir, why) : open_temporary(s, options->tmpdir, why);
+	if (r == 0 && !options->dir && options->look)
+		s->lookfd = open(options->look, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r < 0)
 		return r;
 	*ret = take(s);
@@ -687,6 +685,7 @@ void store_close(struct store *s)
 	sidecar_done(s);
 	memory_free(s->memory);
 	closep(&s->lockfd);
+	closep(&s->lookfd);
 	closep(&s->dirfd);
 	(void)pthread_cond_destroy(&s->work);
 	(void)pthread_cond_destroy(&s->settled);
@@ -694,6 +693,12 @@ void store_close(struct store *s)
 	free(s->holder);
 	free(s->name);
 	free(s);
+}
+
+void store_clear(struct store *s)
+{
+	while (room_evict_one(s))
+		;
 }
 
 void store_figures(struct store *s, struct store_figures *ret)

@@ -25,6 +25,7 @@
 struct store_options {
 	const char *dir;    /* created (0700) if missing; NULL: unlinked temporary files, nothing outlives the
 			       daemon */
+	const char *look;   /* with dir NULL: another daemon's directory, whose sidecars may be read; or NULL */
 	const char *tmpdir; /* for those; NULL: $TMPDIR or /var/tmp */
 	const char *holder; /* who to name in the lock file: the mountpoint; may be NULL */
 	uint64_t limit;	   /* bytes the store may take on disk, --cache-limit; 0: no limit but the free space */
@@ -64,6 +65,9 @@ int store_sidecar_read(struct store *store, const char *identity, const char *na
 		       void **ret, size_t *ret_count);
 void store_sidecar_write(struct store *store, const char *identity, const char *name, unsigned version,
 			 const void *bytes, size_t count);
+
+/* Drops all that nobody has open. */
+void store_clear(struct store *store);
 
 /* Figures for the log, tests and the bench. */
 struct store_figures {

@@ -38,6 +38,7 @@ struct entry {
 
 struct store {
 	int dirfd;		   /* of the store, or of the directory of temporary files */
+	int lookfd;		   /* of another's store, to read sidecars from; -1: none */
 	bool keeps;		   /* false: temporary files */
 	int lockfd;		   /* -1 when it keeps nothing */
 	char *name;		   /* the directory, for people */
@@ -83,6 +84,7 @@ void store_remove_data(struct store *s, struct entry *e);
 /* Up to `limit` bytes of KEY.NAME, malloc'ed; -EFBIG for more. */
 int store_read(struct store *s, const struct entry *e, const char *name, size_t limit, uint8_t **ret,
 	       size_t *ret_count);
+int store_read_at(int dirfd, const char *key, const char *name, size_t limit, uint8_t **ret, size_t *ret_count);
 void store_count_data(struct store *s, struct entry *e, uint64_t bytes);
 /* An open, empty file with no name, for a store that keeps nothing. */
 int store_temporary(struct store *s);

@@ -62,9 +62,26 @@ static int xz_backing(struct image *img, uint64_t offset, struct backing *ret)
 	return -ENODATA;
 }
 
-/* An offset here says nothing to the image below; the decoder reads ahead by whole chunks. */
+/* Compressed bytes that a hint has fetched ahead of the decoders. */
+#define HINT_BYTES (16 * MiB)
+
+/* What the image below is to have ready: the blocks that are not known to be zero. */
 static void xz_hint(struct image *img, uint64_t offset, uint64_t length)
 {
+	const struct xz *x = (const struct xz *)img;
+	const struct xz_table *t = &x->table;
+	uint64_t hinted = 0;
+
+	for (size_t i = xz_table_find(t, offset);
+	     i < t->n && t->block[i].offset < offset + length && hinted < HINT_BYTES; i++) {
+		struct extent e;
+
+		xz_extent(img, t->block[i].offset, &e);
+		if (e.kind == EXTENT_ZERO)
+			continue;
+		image_hint(img->below, t->block[i].at, xz_block_room(&t->block[i]));
+		hinted += xz_block_room(&t->block[i]);
+	}
 }
 
 static uint64_t xz_units(struct image *img)
@@ -84,7 +101,10 @@ static int xz_make(struct image *img, const struct unit *unit, struct sink *sink
 {
 	struct xz *x = (struct xz *)img;
 
-	return xz_block_decode(img->below, &x->table.block[unit->index], x->limits.decoder, sink, why);
+	const struct xz_block *b = &x->table.block[unit->index];
+
+	image_hint(img->below, b->at, xz_block_room(b));
+	return xz_block_decode(img->below, b, x->limits.decoder, sink, why);
 }
 
 /* A block may need more than its stream's first one showed, but never more than the limit. */

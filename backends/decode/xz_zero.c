@@ -151,6 +151,10 @@ static int search_init(struct search *s)
 
 static int search_candidates(struct search *s, struct why *why)
 {
+	/* Where reading means asking a server, it is asked for many at once. */
+	for (size_t i = 0; i < s->table->n; i++)
+		if (is_candidate(&s->table->block[i]))
+			image_hint(s->below, s->table->block[i].at, xz_block_room(&s->table->block[i]));
 	for (size_t i = 0; i < s->table->n; i++) {
 		const struct xz_block *b = &s->table->block[i];
 		int r;

@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 
 #include "backends/library/private.h"
+#include "base/lock.h"
 #include "base/log.h"
 
 /* An entry of a source, on its way into the catalogue. */
@@ -258,8 +259,88 @@ static int library_new(const struct library_options *options, struct library **r
 	lib->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (lib->bell < 0)
 		return fail(why, -errno, "eventfd: %s", strerror(errno));
-	lib->source = calloc(options->n_sources + 1, sizeof(*lib->source));
+	lib->source = calloc(options->n_sources + options->n_configs + 1, sizeof(*lib->source));
 	return lib->source ? catalogue_new(NULL, 0, &lib->now) : -ENOMEM;
+}
+
+/*
+ * How long a mount waits for remote sources, all together: whoever mounts at boot
+ * wants the mount, and what a late source holds comes into it by itself. One who only asks waits longer.
+ */
+#define MOUNT_WAIT_MS 10000
+#define ASK_WAIT_MS   120000
+
+/* What may be over by itself, and is no word about the source as such. */
+static bool is_passing(int error)
+{
+	return error == -EHOSTUNREACH || error == -ETIMEDOUT || error == -EIO || error == -EAGAIN;
+}
+
+static int open_sources(struct library *lib, const struct library_options *options, const char *avoid,
+			struct why *why)
+{
+	for (size_t i = 0; i < options->n_sources + options->n_configs; i++) {
+		struct source *s = &lib->source[lib->n_sources];
+		struct why reason = { "" };
+		int r = source_open(options, i, avoid, lib->bell, s, &reason);
+
+		/* What somebody else configured, perhaps for another program, must not keep the rest away. */
+		if (r < 0 && i >= options->n_sources) {
+			log_warn("%s: %s", s->config->where ?: "repos.d", why_text(&reason, r));
+			source_done(s);
+			*s = (struct source){ 0 };
+			continue;
+		}
+		lib->n_sources++;
+		if (r < 0) {
+			if (why)
+				*why = reason;
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* First the local ones, then those that meanwhile had time to answer. */
+static int scan_sources(struct library *lib, struct why *why)
+{
+	const int64_t until = lock_now_ms() + (lib->changed ? MOUNT_WAIT_MS : ASK_WAIT_MS);
+	struct why last = { "" };
+	size_t n_failed = 0;
+	bool passing = false;
+	int error = 0;
+
+	for (size_t i = 0; i < lib->n_sources; i++) {
+		int r = lib->source[i].online ? 0 : source_scan(&lib->source[i], /* watch= */ NULL, why);
+
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < lib->n_sources; i++) {
+		struct source *s = &lib->source[i];
+		struct why reason = { "" };
+		int r;
+
+		if (!s->online)
+			continue;
+		if (!online_wait(s->online, (int)(until > lock_now_ms() ? until - lock_now_ms() : 0)))
+			log_warn("source '%s' has not answered yet", s->given);
+		r = source_scan(s, /* watch= */ NULL, &reason);
+		if (r == 0)
+			continue;
+		log_warn("%s", why_text(&reason, r));
+		passing |= is_passing(r);
+		n_failed++;
+		error = r;
+		last = reason;
+	}
+	/* A mount goes on asking; but what is refused for good had better be heard. */
+	if (n_failed && n_failed == lib->n_sources && (!passing || !lib->changed)) {
+		if (why)
+			*why = last;
+		return error;
+	}
+	return 0;
 }
 
 int library_open(const struct library_options *options, struct library **ret, struct why *why)
@@ -275,21 +356,26 @@ int library_open(const struct library_options *options, struct library **ret, st
 		if (!avoid)
 			return fail(why, -ENOENT, "mountpoint '%s' does not exist", options->avoid);
 	}
-	for (size_t i = 0; i < options->n_sources; i++) {
-		struct source *s = &lib->source[i];
-
-		r = source_open(options->sources[i], options, avoid, lib->bell, s, why);
-		if (r < 0)
-			return r;
-		lib->n_sources++;
-		r = source_scan(s, /* watch= */ NULL, why);
-		if (r < 0)
-			return r;
-	}
-	r = library_renew(lib, /* tell= */ false);
+	r = open_sources(lib, options, avoid, why);
+	if (r == 0)
+		r = scan_sources(lib, why);
+	if (r == 0)
+		r = library_renew(lib, /* tell= */ false);
 	if (r == 0)
 		*ret = take(lib);
 	return r;
+}
+
+void library_refresh(struct library *lib)
+{
+	const uint64_t one = 1;
+
+	for (size_t i = 0; i < lib->n_sources; i++)
+		if (lib->source[i].online)
+			online_refresh(lib->source[i].online);
+	/* A full counter is rung already. */
+	if (write(lib->bell, &one, sizeof(one)) < 0)
+		return;
 }
 
 void library_unwatch(struct library *lib)

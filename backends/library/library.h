@@ -31,6 +31,8 @@ struct notes {
 	char *text;
 };
 
+struct object; /* backends/net/object.h */
+
 struct template
 {
 	char *name;	     /* the section's name, or the file's without its endings */
@@ -60,24 +62,72 @@ struct template
 	uid_t uid;
 	gid_t gid;
 	/*
-	 * What makes it this template and no other: length, mtime and inode, and
-	 * the checksum when the index has one, else the canonical path. Not the
-	 * checksum alone: nobody has verified it, and a file may be replaced under
-	 * an index that is not. Keys the store.
+	 * What makes it this template and no other: length, mtime and inode (of a
+	 * remote one its URL, length and ETag), and the checksum when the index has
+	 * one, else the canonical path. Not the checksum alone: nobody has verified
+	 * it, and a file may be replaced under an index that is not. Keys the store.
+	 * NULL: a remote one that was not met yet.
 	 */
 	char *identity;
 
+	/*
+	 * Of a remote one. Nobody looks at its file when the library is read: until it
+	 * is met (template_met), codec, bytes, object and identity are not known, and
+	 * format is what the index says.
+	 */
+	char *url;	       /* NULL: a local file */
+	char *proxy;	       /* net_request's; NULL: as the environment says */
+	struct object *object; /* what was met; owned; NULL before */
+	/*
+	 * What the index promises of the file, as an identity: enough for a name to stand for, though
+	 * nobody has met it. NULL when it promises nothing that identifies it.
+	 */
+	char *claim;
+
 	/* Private to the library. */
-	struct template_file *file;
+	struct template_file *file; /* NULL for a remote one */
+	struct template_met *met;   /* NULL for a local one, and for one that is what was met */
 	unsigned refs;
 };
 
+/* What a name that stands for this template stands for: the claim, else the identity. NULL: meet it first. */
+const char *template_stands_for(const struct template *t);
+
+/* A ref to what a remote template turned out to be, or NULL: nobody has met it yet. A local one is itself. */
+struct template *template_met(struct template *t);
+
+/*
+ * Notes what a remote template turned out to be, for all who ask from now on; the
+ * object is taken over in any case. `ret` is a ref. -EOPNOTSUPP when the first bytes show something that
+ * can't be read. NULL instead of an object forgets it.
+ */
+int template_meet(struct template *t, struct object *object, struct template **ret, struct why *why);
+
+/* What it would be if it was this object; the same, but nothing is noted. */
+int template_as_met(const struct template *t, struct object *object, struct template **ret, struct why *why);
+
 struct library;
+struct net;
+struct source_config; /* repos.h */
 
 struct library_options {
-	const char *const *sources; /* n_sources paths or file:// URIs, as the user wrote them */
+	const char *const *sources; /* n_sources paths or URIs, as the user wrote them */
 	size_t n_sources;
-	bool check_signature; /* a signed index is refused while this is set */
+	/* Sources of repos.d, behind those; borrowed as long as the library lives. */
+	const struct source_config *configs;
+	size_t n_configs;
+	bool check_signature; /* what is signed must be signed right; see trust.h */
+	/*
+	 * Of `sources`; borrowed as long as the library lives. Key files are for all of them; of
+	 * fingerprints there is one for all, or one for each.
+	 */
+	const char *const *key_files;
+	size_t n_key_files;
+	const char *const *fingerprints;
+	size_t n_fingerprints;
+	struct net *net;    /* NULL: remote sources are refused; outlives the library */
+	int kept_dirfd;	    /* where remote indexes are kept (kept.h); borrowed; 0 or less: nowhere */
+	unsigned refresh_s; /* how often remote indexes are asked for again; 0: never */
 	/*
 	 * A path inside which nothing may be opened: the mountpoint. May be NULL.
 	 * The sources themselves are opened by library_open, before the mount, and
@@ -95,13 +145,19 @@ struct library_options {
 
 /*
  * Reads all sources. A bad entry costs that entry, with a log_warn line that
- * names file, line and reason. A source that can't be read at all is an error
- * here (later, in a running mount, it only costs its templates until it is back).
+ * names file, line and reason. A local source that can't be read at all is an
+ * error here (later, in a running mount, it only costs its templates until it is
+ * back). A remote one is waited for, but not for long: one that is down is asked
+ * again in the background, and an error here only if no source is left, and this one is
+ * not just down for now.
  */
 int library_open(const struct library_options *options, struct library **ret, struct why *why);
 
 /* Starts the watching thread (after the daemon has forked). */
 int library_watch(struct library *lib, struct why *why);
+
+/* Looks again at all sources now. From any thread. */
+void library_refresh(struct library *lib);
 
 /* Ends the watching thread; `changed` is not running and won't be called any more. Twice is once. */
 void library_unwatch(struct library *lib);
@@ -130,7 +186,7 @@ void template_unref(struct template *t); /* accepts NULL */
 DEFINE_CLEANUP(struct template *, template_unref);
 
 /*
- * Opens the template's file for reading. -ESTALE when it is not the file any more
+ * Opens a local template's file for reading. -ESTALE when it is not the file any more
  * that the library saw (length, mtime, inode), or gone; the library then looks
  * again, if it is watched. Never opens anything inside
  * `avoid`. Read-only, O_CLOEXEC; the caller owns the descriptor.
@@ -155,14 +211,23 @@ enum list_format {
 	LIST_JSON,
 };
 
-/*
- * virt-builder's --list forms. `size_of` answers the virtual size of a template
- * that the library doesn't know the size of (0: unknown); may be NULL.
- */
-int library_list_text(struct library *lib, enum list_format format,
-		      uint64_t (*size_of)(void *arg, struct template *t), void *arg, struct text *out);
+/* What a listing wants to know that the library doesn't know. */
+struct list_answers {
+	/* The virtual size; 0: unknown. May be NULL. */
+	uint64_t (*size_of)(void *arg, struct template *t);
+	/* What is known of its checksum, in `buf`, of 64 bytes; NULL when it has none. May be NULL. */
+	const char *(*verdict_of)(void *arg, struct template *t, char *buf);
+	void *arg;
+};
 
-/* TEMPLATE.json: all that is known of one template, one JSON object, ends with a newline. */
-int template_json(const struct template *t, uint64_t size, struct text *out);
+/* virt-builder's --list forms; `answers` may be NULL. */
+int library_list_text(struct library *lib, enum list_format format, const struct list_answers *answers,
+		      struct text *out);
+
+/*
+ * TEMPLATE.json: all that is known of one template, one JSON object, ends with a
+ * newline. `verified`: what is known of its checksum, may be NULL.
+ */
+int template_json(const struct template *t, uint64_t size, const char *verified, struct text *out);
 
 #endif

@@ -150,50 +150,47 @@ static struct json_object *json_sources(const struct library *lib)
 	for (size_t i = 0; i < lib->n_sources; i++) {
 		struct json_object *source = json_object_new_object();
 
-		/* No key: what was read was not checked. */
-		put_string(source, "fingerprint", "");
+		/* Empty: what was read was not checked. */
+		put_string(source, "fingerprint", lib->source[i].fingerprints ?: "");
 		put_string(source, "uri", lib->source[i].given);
 		(void)json_object_array_add(sources, source);
 	}
 	return sources;
 }
 
-/* The size, by whoever knows it. */
-struct sizer {
-	uint64_t (*size_of)(void *arg, struct template *t);
-	void *arg;
-};
-
-static uint64_t template_size(const struct sizer *sizer, struct template *t)
+static uint64_t template_size(const struct list_answers *answers, struct template *t)
 {
 	if (t->size)
 		return t->size;
 	if (t->codec == CODEC_NONE && t->format && strcmp(t->format, "raw") == 0)
 		return t->bytes;
-	return sizer->size_of ? sizer->size_of(sizer->arg, t) : 0;
+	return answers->size_of ? answers->size_of(answers->arg, t) : 0;
 }
 
-static int list_json(const struct library *lib, struct template **t, size_t n, const struct sizer *sizer,
-		     struct text *out)
+static int list_json(const struct library *lib, struct template **t, size_t n,
+		     const struct list_answers *answers, struct text *out)
 {
 	struct json_object *list = json_object_new_object(), *templates = json_object_new_array();
 
 	put_integer(list, "version", 1);
 	(void)json_object_object_add(list, "sources", json_sources(lib));
 	for (size_t i = 0; i < n; i++)
-		(void)json_object_array_add(templates, json_entry(t[i], template_size(sizer, t[i])));
+		(void)json_object_array_add(templates, json_entry(t[i], template_size(answers, t[i])));
 	(void)json_object_object_add(list, "templates", templates);
 	return add_json(list, out);
 }
 
-int template_json(const struct template *t, uint64_t size, struct text *out)
+int template_json(const struct template *t, uint64_t size, const char *verified, struct text *out)
 {
 	struct json_object *entry = json_entry(t, size ? size : t->size), *checksum;
 
 	(void)json_object_object_add(entry, "revision", json_object_new_int64(t->revision));
 	put_string(entry, "file", t->path);
-	put_integer(entry, "file-size", t->bytes);
-	put_string(entry, "codec", t->codec == CODEC_XZ ? "xz" : "none");
+	/* Of a remote file that nobody has asked for only the index's word is known. */
+	if (t->identity) {
+		put_integer(entry, "file-size", t->bytes);
+		put_string(entry, "codec", t->codec == CODEC_XZ ? "xz" : "none");
+	}
 	put_string(entry, "format", t->format);
 	if (t->expand)
 		put_integer(entry, "expand", t->expand);
@@ -204,6 +201,7 @@ int template_json(const struct template *t, uint64_t size, struct text *out)
 		put_string(checksum, "sha256", t->checksum256);
 		(void)json_object_object_add(entry, "checksum", checksum);
 	}
+	put_string(entry, "verified", verified);
 	return add_json(entry, out);
 }
 
@@ -232,8 +230,11 @@ static void add_size(struct text *out, const char *label, uint64_t bytes)
 		text_add(out, "%-24s %.1f%c\n", label, value, units[unit]);
 }
 
-static void list_long(const struct template *t, uint64_t size, struct text *out)
+static void list_long(struct template *t, const struct list_answers *answers, struct text *out)
 {
+	const uint64_t size = template_size(answers, t);
+	char buf[64];
+	const char *verdict = answers->verdict_of ? answers->verdict_of(answers->arg, t, buf) : NULL;
 	const char *notes = template_notes(t);
 
 	text_add(out, "%-24s %s\n", "os-version:", t->name);
@@ -244,6 +245,8 @@ static void list_long(const struct template *t, uint64_t size, struct text *out)
 		add_size(out, "Minimum/default size:", size);
 	if (t->compressed_size)
 		add_size(out, "Download size:", t->compressed_size);
+	if (verdict)
+		text_add(out, "%-24s %s\n", "Checksum:", verdict);
 	if (t->aliases) {
 		text_add(out, "%-24s", "Aliases:");
 		for (char **alias = t->aliases; *alias; alias++)
@@ -256,27 +259,27 @@ static void list_long(const struct template *t, uint64_t size, struct text *out)
 }
 
 static int list_text(const struct library *lib, struct template **t, size_t n, bool is_long,
-		     const struct sizer *sizer, struct text *out)
+		     const struct list_answers *answers, struct text *out)
 {
 	for (size_t i = 0; is_long && i < lib->n_sources; i++) {
 		add_clean(out, "Source URI: ", lib->source[i].given, "\n", 0);
-		text_add(out, "Fingerprint: \n\n");
+		text_add(out, "Fingerprint: %s\n\n", lib->source[i].fingerprints ?: "");
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (t[i]->hidden)
 			continue;
 		if (is_long)
-			list_long(t[i], template_size(sizer, t[i]), out);
+			list_long(t[i], answers, out);
 		else
 			list_short(t[i], out);
 	}
 	return out->error;
 }
 
-int library_list_text(struct library *lib, enum list_format format,
-		      uint64_t (*size_of)(void *arg, struct template *t), void *arg, struct text *out)
+int library_list_text(struct library *lib, enum list_format format, const struct list_answers *answers,
+		      struct text *out)
 {
-	const struct sizer sizer = { size_of, arg };
+	static const struct list_answers none;
 	struct template **t;
 	size_t n;
 	int r = library_list(lib, &t, &n);
@@ -284,9 +287,9 @@ int library_list_text(struct library *lib, enum list_format format,
 	if (r < 0)
 		return r;
 	if (format == LIST_JSON)
-		r = list_json(lib, t, n, &sizer, out);
+		r = list_json(lib, t, n, answers ?: &none, out);
 	else
-		r = list_text(lib, t, n, format == LIST_LONG, &sizer, out);
+		r = list_text(lib, t, n, format == LIST_LONG, answers ?: &none, out);
 	templates_free(t, n);
 	return r;
 }

@@ -14,8 +14,14 @@
  *	repos.c        repos.d directories -> sources to read
  *	place.c        a held directory, the way to a file     knows the mountpoint to stay out of
  *	template.c     an entry and its file -> a template
+ *	remote.c       an entry and its URL -> a template, and what it turns out to be
  *	directory.c    a directory of files -> templates
  *	source.c       what SOURCE means; one scan of it
+ *	online.c       a remote SOURCE, and the thread that asks for it
+ *	kept.c         remote indexes as they were last time
+ *	repos.c        which sources there are when none is given
+ *	simplestreams.c  another kind of index                 pure
+ *	trust.c, signature.c, keyring.c, armor.c   who may say what is in an index
  *	library.c      all sources -> the catalogue, and questions to it
  *	armor.c        signed messages from outside            pure
  *	keyring.c      whose signatures count
@@ -31,6 +37,7 @@
 
 #include "backends/library/complaints.h"
 #include "backends/library/library.h"
+#include "backends/library/online.h"
 #include "backends/library/place.h"
 #include "base/name.h"
 
@@ -54,6 +61,20 @@ struct template *template_new(void);
 int template_attach(struct template *t, struct place *place, const char *relative, const char *shown,
 		    const struct spot *spot, struct why *why);
 
+/*
+ * Makes it a remote one, that nobody has met yet. `mtime` is what people will
+ * see: the file's own is not known. Copied.
+ */
+int template_attach_url(struct template *t, const char *url, const char *proxy, const struct timespec *mtime);
+
+struct template_met;
+void template_met_free(struct template_met *met); /* accepts NULL */
+
+#define SNIFF_BYTES 512
+
+/* Codec, and format if it shows, by a file's first bytes (zeros behind its end). */
+int template_sniff(struct template *t, const char head[static SNIFF_BYTES], struct why *why);
+
 /* Whether nobody could tell the one from the other. */
 bool template_same(const struct template *a, const struct template *b);
 
@@ -68,22 +89,29 @@ struct source {
 	char *shown; /* the directory, as the user would name it */
 	char *home;  /* the directory, absolute; looked up again when it may have been replaced */
 	char *index; /* the index's name when SOURCE is one; NULL when SOURCE is a directory */
-	bool check_signature;
-	struct place *place; /* owns a ref */
-	struct template **t; /* what the last good scan found; n refs */
+	const struct source_config *config; /* the source's own, or &own */
+	struct source_config own;	    /* of one from the command line */
+	struct trust trust;
+	char *fingerprints;    /* whose signature was checked at last; NULL: none was */
+	struct online *online; /* a remote one's; then nothing of a place is there */
+	struct place *place;   /* owns a ref */
+	struct template **t;   /* what the last good scan found; n refs */
 	size_t n;
 	struct watched *watched;
 	size_t n_watched;
 	struct complaints said;
 };
 
-/* Opens the directory of SOURCE, reads nothing yet. Only before the mount. */
-int source_open(const char *given, const struct library_options *options, const char *avoid, int bell,
-		struct source *ret, struct why *why);
+/*
+ * Opens the directory of the options' source `i` (those of repos.d counted behind the others), or
+ * begins to ask for a remote one; reads nothing yet. Only before the mount. `s` stays where it is.
+ */
+int source_open(const struct library_options *options, size_t i, const char *avoid, int bell, struct source *s,
+		struct why *why);
 void source_done(struct source *s);
 
 /*
- * Reads the source. On failure what the last scan found stays. `watch` (may be
+ * Reads the source, or takes what was found of a remote one. On failure what the last scan found stays. `watch` (may be
  * NULL) gets every directory that matters, before anything in it is looked at.
  */
 int source_scan(struct source *s, struct watch *watch, struct why *why);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SOURCE, as people write it: a directory, an index file, or a file:// URI of
- * either. A directory that holds an index is that index; else its files are the
+ * SOURCE, as people write it: a directory, an index file, a file:// URI of
+ * either, or the URL of an index on a server. A directory that holds an index is that index; else its files are the
  * templates.
  *
  * Of `index` and `index.asc` (virt-builder-repository leaves both) the signed one
@@ -30,7 +30,7 @@ static int source_path(const char *given, char **ret, struct why *why)
 	int r = value_file_uri("source", given, &path, why);
 
 	if (r == -EOPNOTSUPP)
-		return fail(why, r, "source '%s': only local files and directories can be sources yet", given);
+		return fail(why, r, "source '%s': such URIs can't be fetched here", given);
 	if (r < 0)
 		return r;
 	if (!path[0])
@@ -84,38 +84,84 @@ static int open_place(struct source *s, const char *avoid, int bell, struct why 
 	return r;
 }
 
-int source_open(const char *given, const struct library_options *options, const char *avoid, int bell,
-		struct source *ret, struct why *why)
+static int open_local(struct source *s, const char *avoid, int bell, struct why *why)
 {
-	_cleanup_(source_done) struct source s = { .check_signature = options->check_signature };
 	_cleanup_free_ char *path = NULL;
 	struct stat st;
-	int r;
+	int r = source_path(s->given, &path, why);
 
-	s.given = strdup(given);
-	if (!s.given)
-		return -ENOMEM;
-	r = source_path(given, &path, why);
 	if (r < 0)
 		return r;
+	if (s->config->format != SOURCE_NATIVE)
+		return fail(why, -EOPNOTSUPP, "source '%s': simplestreams are read from a server only",
+			    s->given);
 	if (stat(path, &st) < 0)
-		return fail(why, -errno, "source '%s' can't be opened: %s", given, strerror(errno));
+		return fail(why, -errno, "source '%s' can't be opened: %s", s->given, strerror(errno));
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
-		return fail(why, -EINVAL, "source '%s' is neither a directory nor a file", given);
+		return fail(why, -EINVAL, "source '%s' is neither a directory nor a file", s->given);
 	cut_slashes(path);
 	if (S_ISDIR(st.st_mode))
-		s.shown = take(path);
+		s->shown = take(path);
 	else
-		(void)split_path(path, &s.shown, &s.index);
-	s.home = s.shown ? absolute_path(s.shown) : NULL;
-	if (!s.home || (S_ISREG(st.st_mode) && !s.index))
+		(void)split_path(path, &s->shown, &s->index);
+	s->home = s->shown ? absolute_path(s->shown) : NULL;
+	if (!s->home || (S_ISREG(st.st_mode) && !s->index))
 		return -ENOMEM;
-	r = open_place(&s, avoid, bell, why);
+	return open_place(s, avoid, bell, why);
+}
+
+static int open_remote(struct source *s, const struct library_options *options, int bell, struct why *why)
+{
+	const struct online_options online = {
+		.config = s->config,
+		.net = options->net,
+		.kept_dirfd = options->kept_dirfd > 0 ? options->kept_dirfd : -1,
+		.trust = s->trust,
+		.refresh_s = options->refresh_s,
+		.bell = bell,
+	};
+
+	if (!options->net)
+		return fail(why, -EOPNOTSUPP, "source '%s': only local files and directories can be read here",
+			    s->given);
+	return online_new(&online, &s->online, why);
+}
+
+/* What was given on the command line is checked by what was given there; repos.d speaks for itself. */
+static int set_trust(struct source *s, const struct library_options *o, size_t i, struct why *why)
+{
+	s->trust = (struct trust){ .check = o->check_signature, .key_file = s->config->gpgkey };
+	if (i >= o->n_sources)
+		return 0;
+	if (o->n_fingerprints > 1 && o->n_fingerprints != o->n_sources)
+		return fail(why, -EINVAL,
+			    "%zu fingerprints for %zu sources: give one for all, or one for each in the same "
+			    "order",
+			    o->n_fingerprints, o->n_sources);
+	s->trust.key_files = o->key_files;
+	s->trust.n_key_files = o->n_key_files;
+	s->trust.fingerprints = o->n_fingerprints > 1 ? o->fingerprints + i : o->fingerprints;
+	s->trust.n_fingerprints = o->n_fingerprints ? 1 : 0;
+	return 0;
+}
+
+int source_open(const struct library_options *options, size_t i, const char *avoid, int bell, struct source *s,
+		struct why *why)
+{
+	int r;
+
+	s->config = i < options->n_sources ? &s->own : &options->configs[i - options->n_sources];
+	if (i < options->n_sources)
+		s->own.uri = strdup(options->sources[i]);
+	if (!s->config->uri)
+		return -ENOMEM;
+	s->given = strdup(s->config->uri);
+	if (!s->given)
+		return -ENOMEM;
+	r = set_trust(s, options, i, why);
 	if (r < 0)
 		return r;
-	*ret = s;
-	s = (struct source){ 0 };
-	return 0;
+	return net_is_url(s->given) ? open_remote(s, options, bell, why) : open_local(s, avoid, bell, why);
 }
 
 static void free_templates(struct template **t, size_t n)
@@ -134,6 +180,9 @@ static void free_watched(struct watched *w, size_t n)
 
 void source_done(struct source *s)
 {
+	online_free(s->online);
+	source_config_done(&s->own);
+	free(s->fingerprints);
 	free_templates(s->t, s->n);
 	free_watched(s->watched, s->n_watched);
 	complaints_done(&s->said);
@@ -163,6 +212,8 @@ int source_relocate(struct source *s)
 	struct stat held;
 	int r;
 
+	if (s->online)
+		return 0;
 	if (fd < 0)
 		return -errno;
 	r = place_new(fd, "/", s->place->avoid, -1, &root);
@@ -382,8 +433,10 @@ static int scan_entries(struct scan *scan, struct index *index, const char *show
 static int index_scan(struct scan *scan, const struct spot *spot, const char *leaf, struct why *why)
 {
 	struct source *s = scan->source;
-	_cleanup_free_ char *shown = text_new("%s/%s", s->shown, leaf), *bytes = NULL;
+	_cleanup_free_ char *shown = text_new("%s/%s", s->shown, leaf), *bytes = NULL, *text = NULL;
+	_cleanup_(keyring_freep) struct keyring *keyring = NULL;
 	_cleanup_(index_done) struct index index = { 0 };
+	size_t count;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 	int r;
@@ -394,14 +447,17 @@ static int index_scan(struct scan *scan, const struct spot *spot, const char *le
 	if (r == 0)
 		r = read_whole(fd, &st, shown, &bytes, why);
 	if (r == 0)
-		r = index_parse(bytes, st.st_size, shown, &index, &scan->complaints, why);
+		r = trust_keyring(&s->trust, &keyring, why);
+	if (r == 0)
+		r = trust_text(keyring, bytes, st.st_size, shown, &text, &count, why);
+	if (r == 0)
+		r = index_parse(text, count, shown, &index, &scan->complaints, why);
 	if (r < 0)
 		return r;
-	if (index.is_signed && s->check_signature)
-		return fail(why, -EOPNOTSUPP,
-			    "'%s' is signed, and checking signatures is not possible yet; "
-			    "use --no-check-signature to trust it as it is",
-			    shown);
+	if (index.is_signed && s->trust.check)
+		return trust_fail_unchecked(shown, why);
+	free(s->fingerprints);
+	s->fingerprints = keyring ? strdup(keyring_fingerprints(keyring)) : NULL;
 	return scan_entries(scan, &index, shown);
 }
 
@@ -438,7 +494,7 @@ static int scan_index_file(struct scan *scan, struct why *why)
 static int scan_directory(struct scan *scan, struct why *why)
 {
 	static const char *const names[] = { "index", "index.asc" };
-	bool signed_first = scan->source->check_signature;
+	bool signed_first = scan->source->trust.check;
 	int r;
 
 	for (int i = 0; i < 2; i++) {
@@ -476,7 +532,51 @@ static void add_watched(struct source *s, struct scan *scan)
 	}
 }
 
-int source_scan(struct source *s, struct watch *watch, struct why *why)
+/*
+ * Where nobody could tell a new template from an old one the old one stays: it
+ * knows what it turned out to be. Both in the order of compare_templates.
+ */
+static void keep_old(struct source *s, struct found *f)
+{
+	size_t i = 0;
+
+	if (s->n)
+		qsort(s->t, s->n, sizeof(struct template *), compare_templates);
+	if (f->n)
+		qsort(f->t, f->n, sizeof(struct template *), compare_templates);
+	for (size_t k = 0; k < f->n; k++) {
+		while (i < s->n && compare_templates(&s->t[i], &f->t[k]) < 0)
+			i++;
+		if (i == s->n || !template_same(s->t[i], f->t[k]))
+			continue;
+		template_unref(f->t[k]);
+		f->t[k] = template_ref(s->t[i]);
+	}
+}
+
+static int take_online(struct source *s, struct why *why)
+{
+	_cleanup_(found_done) struct found f = { 0 };
+
+	if (!online_take(s->online, &f))
+		return 0;
+	if (!f.t) {
+		if (why)
+			*why = f.why;
+		return f.error;
+	}
+	complaints_say(&f.complaints, &s->said);
+	keep_old(s, &f);
+	free_templates(s->t, s->n);
+	s->t = take(f.t);
+	s->n = f.n;
+	f.n = 0;
+	free(s->fingerprints);
+	s->fingerprints = take(f.fingerprints);
+	return 0;
+}
+
+static int scan_local(struct source *s, struct watch *watch, struct why *why)
 {
 	_cleanup_(scan_done) struct scan scan;
 	int r;
@@ -497,4 +597,9 @@ int source_scan(struct source *s, struct watch *watch, struct why *why)
 	s->n_watched = scan.n_watched;
 	scan.n = scan.n_watched = 0;
 	return 0;
+}
+
+int source_scan(struct source *s, struct watch *watch, struct why *why)
+{
+	return s->online ? take_online(s, why) : scan_local(s, watch, why);
 }

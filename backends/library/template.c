@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backends/library/private.h"
+#include "backends/net/object.h"
 #include "base/arch.h"
 #include "base/bytes.h"
 
@@ -60,7 +61,12 @@ void template_unref(struct template *t)
 	free(t->checksum256);
 	free(t->path);
 	free(t->identity);
+	free(t->url);
+	free(t->proxy);
+	free(t->claim);
+	object_free(t->object);
 	free_file(t->file);
+	template_met_free(t->met);
 	free(t);
 }
 
@@ -70,8 +76,6 @@ const char *library_host_arch(void)
 }
 
 /* What a file is. */
-
-#define SNIFF_BYTES 512
 
 /*
  * First bytes that settle it. A disk format: that is what the template is,
@@ -166,15 +170,10 @@ static int read_head(int fd, char head[static SNIFF_BYTES], const char *shown, s
 	return 0;
 }
 
-/* Codec and format by the file's first bytes. */
-static int sniff(struct template *t, int fd, struct why *why)
+int template_sniff(struct template *t, const char head[static SNIFF_BYTES], struct why *why)
 {
-	char head[SNIFF_BYTES];
 	const struct magic *m;
-	int r = read_head(fd, head, t->path, why);
 
-	if (r < 0)
-		return r;
 	/* The magic's sixth byte is a NUL, and so is the literal's. */
 	if (memcmp(head, xz_magic, sizeof(xz_magic)) == 0) {
 		t->codec = CODEC_XZ;
@@ -219,6 +218,7 @@ int template_attach(struct template *t, struct place *place, const char *relativ
 		    const struct spot *spot, struct why *why)
 {
 	_cleanup_close_ int fd = -1;
+	char head[SNIFF_BYTES];
 	struct stat st;
 	int r;
 
@@ -230,7 +230,9 @@ int template_attach(struct template *t, struct place *place, const char *relativ
 		return -ENOMEM;
 	if (st.st_size == 0)
 		return fail(why, -EINVAL, "'%s' is empty", shown);
-	r = sniff(t, fd, why);
+	r = read_head(fd, head, t->path, why);
+	if (r == 0)
+		r = template_sniff(t, head, why);
 	if (r < 0)
 		return r;
 	t->bytes = st.st_size;
@@ -299,14 +301,20 @@ static bool same_notes(const struct template *a, const struct template *b)
 	return true;
 }
 
+static bool same_file(const struct template_file *a, const struct template_file *b)
+{
+	if (!a || !b)
+		return a == b;
+	return a->place == b->place && strcmp(a->relative, b->relative) == 0 && a->inode == b->inode;
+}
+
 bool template_same(const struct template *a, const struct template *b)
 {
-	return a->file->place == b->file->place && strcmp(a->file->relative, b->file->relative) == 0 &&
-	       a->file->inode == b->file->inode && strcmp(a->identity, b->identity) == 0 &&
-	       strcmp(a->path, b->path) == 0 && a->codec == b->codec && strcmp(a->name, b->name) == 0 &&
-	       strcmp(a->arch, b->arch) == 0 && same_text(a->title, b->title) &&
-	       same_text(a->osinfo, b->osinfo) && same_text(a->format, b->format) &&
-	       same_text(a->lvexpand, b->lvexpand) && a->size == b->size &&
+	return same_file(a->file, b->file) && same_text(a->identity, b->identity) &&
+	       same_text(a->url, b->url) && same_text(a->proxy, b->proxy) && strcmp(a->path, b->path) == 0 &&
+	       a->codec == b->codec && strcmp(a->name, b->name) == 0 && strcmp(a->arch, b->arch) == 0 &&
+	       same_text(a->title, b->title) && same_text(a->osinfo, b->osinfo) &&
+	       same_text(a->format, b->format) && same_text(a->lvexpand, b->lvexpand) && a->size == b->size &&
 	       a->compressed_size == b->compressed_size && a->revision == b->revision &&
 	       a->expand == b->expand && a->hidden == b->hidden && same_text(a->checksum, b->checksum) &&
 	       same_text(a->checksum256, b->checksum256) && same_aliases(a->aliases, b->aliases) &&

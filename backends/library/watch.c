@@ -243,7 +243,7 @@ static void scan_source(struct watch *w, size_t i)
 	 * Nothing stands there, and it isn't our own mount that hides it. Or it is
 	 * empty: the removal of a directory that is held open is told to nobody.
 	 */
-	w->astray[i] = (home < 0 && home != -EDEADLK) || s->n == 0;
+	w->astray[i] = !s->online && ((home < 0 && home != -EDEADLK) || s->n == 0);
 	log_detail("library: '%s' read again, %zu templates", s->given, s->n);
 	/* -EAGAIN: it is being written; its end will be heard of. */
 	if (r == 0 || r == -EAGAIN)

@@ -103,11 +103,52 @@ static void test_help_wins(void **state)
 	options_done(&o);
 }
 
+static void test_without_source_those_that_are_configured(void **state)
+{
+	struct options o;
+	struct why why;
+
+	assert_int_equal(parse(&o, &why, ARGS("mnt")), 0);
+	assert_int_equal(o.n_sources, 0);
+	assert_string_equal(o.mountpoint, "mnt");
+	options_done(&o);
+	assert_int_equal(parse(&o, &why, ARGS("--list")), 0);
+	assert_int_equal(o.n_sources, 0);
+	options_done(&o);
+	assert_int_equal(parse(&o, &why, ARGS("none", "mnt")), 0); /* mount(8), fstab */
+	assert_int_equal(o.n_sources, 0);
+	options_done(&o);
+}
+
+static void test_what_sources_are_checked_by(void **state)
+{
+	struct options o;
+	struct why why;
+
+	assert_int_equal(parse(&o, &why,
+			       ARGS("--gpgkey", "a.gpg", "--gpgkey", "b.gpg", "--fingerprint", "AB CD", "-o",
+				    "verify=behind,refresh=60,fingerprint=EF", "s", "mnt")),
+			 0);
+	assert_string_equal(o.key_files[1], "b.gpg");
+	assert_null(o.key_files[2]);
+	assert_string_equal(o.fingerprints[0], "AB CD");
+	assert_string_equal(o.fingerprints[1], "EF");
+	assert_int_equal(o.verify, VERIFY_BEHIND);
+	assert_int_equal(o.refresh_s, 60);
+	options_done(&o);
+	assert_int_equal(parse(&o, &why, ARGS("s", "mnt")), 0);
+	assert_int_equal(o.verify, VERIFY_AS_FITS);
+	assert_int_equal(o.refresh_s, 3600);
+	options_done(&o);
+}
+
 static void test_refusals_say_what(void **state)
 {
-	assert_refused(ARGS("a"), "no mountpoint");
-	assert_refused(ARGS("-v"), "no source");
-	assert_refused(ARGS("--list"), "no source");
+	assert_refused(ARGS("-v"), "no mountpoint");
+	assert_refused(ARGS("--list", "--print-cache"), "exclude each other");
+	assert_refused(ARGS("--verify", "later", "a", "b"), "'later'");
+	assert_refused(ARGS("--refresh", "-1", "a", "b"), "'-1'");
+	assert_refused(ARGS("--cacert", "/nowhere", "a", "b"), "'/nowhere': No such file");
 	assert_refused(ARGS("--list", "--notes", "x", "a"), "exclude each other");
 	assert_refused(ARGS("--memory", "5M", "a", "b"), "128M");
 	assert_refused(ARGS("--cache-limit", "much", "a", "b"), "'much'");
@@ -131,6 +172,8 @@ int main(void)
 		cmocka_unit_test(test_kernel_flags_without_meaning_are_dropped),
 		cmocka_unit_test(test_texts_need_no_mountpoint),
 		cmocka_unit_test(test_help_wins),
+		cmocka_unit_test(test_without_source_those_that_are_configured),
+		cmocka_unit_test(test_what_sources_are_checked_by),
 		cmocka_unit_test(test_refusals_say_what),
 	};
 

@@ -262,7 +262,7 @@ static void all_templates_are_listed(void **state)
 
 	put_library(text);
 	assert_int_equal(library_open(&options, &lib, &why), 0);
-	assert_int_equal(library_list_text(lib, LIST_SHORT, NULL, NULL, &list), 0);
+	assert_int_equal(library_list_text(lib, LIST_SHORT, NULL, &list), 0);
 	rest = list.chars;
 	while ((line = strsep(&rest, "\n")) && line[0]) {
 		/* Name, architecture and a title each. */

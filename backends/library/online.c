@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "backends/library/online.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#include "backends/library/index.h"
+#include "backends/library/kept.h"
+#include "backends/library/private.h"
+#include "backends/library/simplestreams.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/patience.h"
+
+/* After a failure: so long, doubling up to the regular interval or this. */
+#define AGAIN_FIRST_S 5
+#define AGAIN_LAST_S  300
+
+struct online {
+	struct online_options options;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	struct found *found;  /* nobody has taken it; guarded, like what follows */
+	bool answered;	      /* the first attempt has ended */
+	bool now;	      /* ask again at once */
+	atomic_bool stopping; /* written under the lock */
+};
+
+void found_done(struct found *f)
+{
+	templates_free(f->t, f->n);
+	complaints_done(&f->complaints);
+	free(f->fingerprints);
+	*f = (struct found){ 0 };
+}
+
+/* ---- one attempt ---- */
+
+struct attempt {
+	const struct online_options *options;
+	struct keyring *keyring; /* NULL: nothing is checked */
+	struct found *found;
+	bool is_offline; /* only what was kept counts: the server is not asked */
+	bool has_old;	 /* something came from what was kept, because it could not be fetched */
+};
+
+/* Something that was fetched, or kept. */
+struct document {
+	struct kept kept; /* as it came */
+	char *text;	  /* owned: what the signature stands for, or the same as it came */
+	size_t count;
+	bool is_new;
+};
+
+static void document_done(struct document *d)
+{
+	kept_done(&d->kept);
+	free(d->text);
+}
+
+static void take_body(struct net_body *body, struct document *d)
+{
+	kept_done(&d->kept);
+	d->kept = (struct kept){ take(body->bytes), body->count, take(body->etag), take(body->last_modified) };
+	d->is_new = true;
+}
+
+/*
+ * The newest there is: the server's, or the kept one when that is the same, or
+ * when the server can't be asked.
+ */
+static int fetch(struct attempt *a, const char *url, struct document *d, struct why *why)
+{
+	_cleanup_(net_body_done) struct net_body body = { 0 };
+	const bool has_kept = kept_read(a->options->kept_dirfd, url, &d->kept) == 0;
+	const struct net_request request = {
+		.url = url,
+		.proxy = a->options->config->proxy,
+		.unless_etag = d->kept.etag,
+		.unless_modified = d->kept.etag ? NULL : d->kept.last_modified,
+		.priority = NET_WAITED_FOR,
+	};
+	int r = 0;
+
+	if (a->is_offline)
+		return has_kept ? 0 : fail(why, -ENOENT, "'%s' was never fetched", url);
+	r = net_get(a->options->net, &request, INDEX_BYTES_MAX, &body, why);
+	if (r == -EINTR || r == -ENOMEM || (r < 0 && !has_kept))
+		return r;
+	if (r < 0) {
+		complain(&a->found->complaints, "%s; what was fetched of it on %s is used", why_text(why, r),
+			 d->kept.last_modified ?: "an earlier day");
+		a->has_old = true;
+	} else if (!body.unchanged) {
+		take_body(&body, d);
+	} else if (!has_kept) {
+		return fail(why, -EPROTO, "'%s' is said to be unchanged, but was not known", url);
+	}
+	return 0;
+}
+
+static int get(struct attempt *a, const char *url, struct document *d, struct why *why)
+{
+	int r = fetch(a, url, d, why);
+
+	/* What is parsed is what was verified, and nothing else. */
+	return r < 0 ? r : trust_text(a->keyring, d->kept.bytes, d->kept.count, url, &d->text, &d->count, why);
+}
+
+/* It was understood: from now on this one is kept. */
+static void keep(struct attempt *a, const char *url, const struct document *d)
+{
+	int r = d->is_new ? kept_write(a->options->kept_dirfd, url, &d->kept) : 0;
+
+	if (r < 0 && r != -EBADF)
+		log_detail("library: '%s' can't be kept: %s", url, strerror(-r));
+}
+
+/* RFC 9110, section 5.6.7; what can't be read, or was not said, is the epoch. */
+static struct timespec time_of(const char *last_modified)
+{
+	struct tm tm = { 0 };
+	const char *end = last_modified ? strptime(last_modified, "%a, %d %b %Y %H:%M:%S GMT", &tm) : NULL;
+
+	return (struct timespec){ .tv_sec = end && !*end ? timegm(&tm) : 0 };
+}
+
+/* Makes the entries remote templates, whose files are below `base`. */
+static int attach(struct attempt *a, struct index *index, const char *base, const char *last_modified,
+		  struct why *why)
+{
+	const struct timespec mtime = time_of(last_modified);
+	struct found *f = a->found;
+
+	f->t = calloc(index->n + 1, sizeof(struct template *));
+	if (!f->t)
+		return -ENOMEM;
+	for (size_t i = 0; i < index->n; i++) {
+		struct index_entry *e = &index->entry[i];
+		_cleanup_free_ char *url = NULL;
+		struct why reason = { "" };
+		int r = net_url_below(base, e->file, &url, &reason);
+
+		if (r == 0)
+			r = template_attach_url(e->template, url, a->options->config->proxy, &mtime);
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0)
+			complain(&f->complaints, "%s:%u: [%s]: %s", base, e->line, e->template->name,
+				 why_text(&reason, r));
+		else
+			f->t[f->n++] = take(e->template);
+	}
+	return 0;
+}
+
+static int attempt_native(struct attempt *a, struct why *why)
+{
+	_cleanup_(document_done) struct document d = { 0 };
+	_cleanup_(index_done) struct index index = { 0 };
+	const char *url = a->options->config->uri;
+	int r = get(a, url, &d, why);
+
+	if (r == 0)
+		r = index_parse(d.text, d.count, url, &index, &a->found->complaints, why);
+	if (r < 0)
+		return r;
+	if (index.is_signed && a->options->trust.check)
+		return trust_fail_unchecked(url, why);
+	keep(a, url, &d);
+	return attach(a, &index, url, d.kept.last_modified, why);
+}
+
+/* ---- simplestreams ---- */
+
+static int add_products(struct attempt *a, const char *base, const char *path, struct index *index,
+			struct why *why)
+{
+	_cleanup_(document_done) struct document d = { 0 };
+	_cleanup_free_ char *url = NULL;
+	int r = net_url_below(base, path, &url, why);
+
+	if (r == 0)
+		r = get(a, url, &d, why);
+	if (r == 0)
+		r = streams_products_parse(d.text, d.count, url, index, &a->found->complaints, why);
+	if (r == 0)
+		keep(a, url, &d);
+	return r;
+}
+
+static int attempt_streams_below(struct attempt *a, const char *base, struct why *why)
+{
+	_cleanup_(document_done) struct document d = { 0 };
+	_cleanup_(streams_done) struct streams streams = { 0 };
+	_cleanup_(index_done) struct index index = { 0 };
+	_cleanup_free_ char *url = text_new("%sstreams/v1/index.%s", base, a->keyring ? "sjson" : "json");
+	int r = url ? get(a, url, &d, why) : -ENOMEM;
+
+	if (r == 0)
+		r = streams_parse(d.text, d.count, url, &streams, &a->found->complaints, why);
+	for (size_t i = 0; r == 0 && i < streams.n; i++)
+		r = add_products(a, base, streams.path[i], &index, why);
+	if (r < 0)
+		return r;
+	keep(a, url, &d);
+	return attach(a, &index, base, d.kept.last_modified, why);
+}
+
+static int attempt_streams(struct attempt *a, struct why *why)
+{
+	const char *uri = a->options->config->uri;
+	const size_t n = strlen(uri);
+	_cleanup_free_ char *base = text_new("%s%s", uri, n && uri[n - 1] == '/' ? "" : "/");
+
+	return base ? attempt_streams_below(a, base, why) : -ENOMEM;
+}
+
+static void attempt(const struct online_options *options, bool is_offline, struct found *ret)
+{
+	_cleanup_(keyring_freep) struct keyring *keyring = NULL;
+	struct attempt a = { .options = options, .found = ret, .is_offline = is_offline };
+	int r = trust_keyring(&options->trust, &keyring, &ret->why);
+
+	a.keyring = keyring;
+	if (r == 0)
+		r = options->config->format == SOURCE_SIMPLESTREAMS ? attempt_streams(&a, &ret->why)
+								    : attempt_native(&a, &ret->why);
+	ret->error = r;
+	if (r == 0 && keyring)
+		ret->fingerprints = strdup(keyring_fingerprints(keyring));
+	if (r < 0) {
+		templates_free(ret->t, ret->n);
+		ret->t = NULL;
+		ret->n = 0;
+	} else if (a.has_old) {
+		ret->error = -EHOSTUNREACH; /* there are templates all the same, but it has to be asked again */
+	}
+}
+
+/* ---- the thread ---- */
+
+static bool is_stopping(void *arg)
+{
+	return ((struct online *)arg)->stopping;
+}
+
+static void publish(struct online *o, struct found *found, bool is_answer)
+{
+	const uint64_t one = 1;
+	struct found *before;
+
+	{
+		LOCKED(&o->lock);
+
+		before = o->found;
+		o->found = found;
+		o->answered |= is_answer;
+		(void)pthread_cond_broadcast(&o->moved);
+	}
+	if (before)
+		found_done(before);
+	free(before);
+	/* A full counter is rung already. */
+	if (o->options.bell >= 0 && write(o->options.bell, &one, sizeof(one)) < 0)
+		return;
+}
+
+/* Seconds until the next attempt, 0 for never; `failures` in a row. */
+static unsigned pause_after(const struct online *o, unsigned failures)
+{
+	const unsigned regular = o->options.refresh_s;
+	unsigned again = AGAIN_FIRST_S << (failures < 7 ? failures : 7);
+
+	if (failures == 0)
+		return regular;
+	again = again > AGAIN_LAST_S ? AGAIN_LAST_S : again;
+	return regular && regular < again ? regular : again;
+}
+
+static void wait_for_turn(struct online *o, unsigned seconds)
+{
+	const int64_t until = seconds ? lock_now_ms() + INT64_C(1000) * seconds : INT64_MAX;
+	LOCKED(&o->lock);
+
+	while (!o->stopping && !o->now && lock_now_ms() < until)
+		lock_cond_wait_until(&o->moved, &o->lock, min_u64(until, lock_now_ms() + 3600000));
+	o->now = false;
+}
+
+/* What was kept is there at once; a server may take its time. */
+static void publish_kept(struct online *o)
+{
+	struct found *found = calloc(1, sizeof(*found));
+
+	if (!found)
+		return;
+	attempt(&o->options, /* is_offline= */ true, found);
+	if (found->error == 0) {
+		publish(o, found, /* is_answer= */ false);
+		return;
+	}
+	found_done(found);
+	free(found);
+}
+
+static void *run(void *arg)
+{
+	struct online *o = arg;
+	unsigned failures = 0;
+
+	patience_set(is_stopping, o);
+	publish_kept(o);
+	while (!o->stopping) {
+		struct found *found = calloc(1, sizeof(*found));
+
+		if (found) {
+			attempt(&o->options, /* is_offline= */ false, found);
+			failures = found->error ? failures + 1 : 0;
+			log_detail("library: '%s' asked, %zu templates", o->options.config->uri, found->n);
+			publish(o, found, /* is_answer= */ true);
+		}
+		wait_for_turn(o, found ? pause_after(o, failures) : AGAIN_FIRST_S);
+	}
+	return NULL;
+}
+
+int online_new(const struct online_options *options, struct online **ret, struct why *why)
+{
+	struct online *o = calloc(1, sizeof(*o));
+	int r;
+
+	if (!o)
+		return -ENOMEM;
+	o->options = *options;
+	(void)pthread_mutex_init(&o->lock, NULL);
+	lock_cond_init(&o->moved);
+	r = lock_thread_start(&o->thread, "source", run, o);
+	if (r < 0) {
+		free(o);
+		return fail(why, r, "no thread could be started for source '%s': %s", options->config->uri,
+			    strerror(-r));
+	}
+	*ret = o;
+	return 0;
+}
+
+void online_free(struct online *o)
+{
+	if (!o)
+		return;
+	{
+		LOCKED(&o->lock);
+
+		o->stopping = true;
+		(void)pthread_cond_broadcast(&o->moved);
+	}
+	(void)pthread_join(o->thread, NULL);
+	if (o->found)
+		found_done(o->found);
+	free(o->found);
+	(void)pthread_cond_destroy(&o->moved);
+	(void)pthread_mutex_destroy(&o->lock);
+	free(o);
+}
+
+bool online_wait(struct online *o, int ms)
+{
+	const int64_t until = lock_now_ms() + ms;
+	LOCKED(&o->lock);
+
+	while (!o->answered && lock_now_ms() < until)
+		lock_cond_wait_until(&o->moved, &o->lock, until);
+	return o->answered;
+}
+
+bool online_take(struct online *o, struct found *ret)
+{
+	struct found *found;
+
+	{
+		LOCKED(&o->lock);
+
+		found = take(o->found);
+	}
+	if (!found)
+		return false;
+	*ret = *found;
+	free(found);
+	return true;
+}
+
+void online_refresh(struct online *o)
+{
+	LOCKED(&o->lock);
+
+	o->now = true;
+	(void)pthread_cond_broadcast(&o->moved);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A remote template: an entry and a URL. What its file is shows only when
+ * somebody asks for its bytes; then a second template is made of the first one and of
+ * what was met, and stands behind it from there on. The first one stays what it
+ * is, so that names go on standing for the same thing.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "backends/library/private.h"
+#include "backends/net/object.h"
+
+struct template_met {
+	pthread_mutex_t lock;
+	struct template *t; /* owns a ref; NULL: nobody has met it, or it has changed since */
+};
+
+void template_met_free(struct template_met *met)
+{
+	if (!met)
+		return;
+	template_unref(met->t);
+	(void)pthread_mutex_destroy(&met->lock);
+	free(met);
+}
+
+static int copy_text(char **to, const char *text)
+{
+	*to = text ? strdup(text) : NULL;
+	return text && !*to ? -ENOMEM : 0;
+}
+
+/* Other names for the promised bytes would do as well; the checksum is what everybody can compute. */
+static int make_claim(struct template *t)
+{
+	if (t->checksum)
+		t->claim = text_new("sha512:%s", t->checksum);
+	else if (t->checksum256)
+		t->claim = text_new("sha256:%s", t->checksum256);
+	else
+		return 0;
+	return t->claim ? 0 : -ENOMEM;
+}
+
+int template_attach_url(struct template *t, const char *url, const char *proxy, const struct timespec *mtime)
+{
+	t->met = calloc(1, sizeof(*t->met));
+	if (!t->met)
+		return -ENOMEM;
+	(void)pthread_mutex_init(&t->met->lock, NULL);
+	t->mtime = *mtime;
+	t->mode = 0444;
+	t->uid = geteuid();
+	t->gid = getegid();
+	if (copy_text(&t->url, url) < 0 || copy_text(&t->path, url) < 0 || copy_text(&t->proxy, proxy) < 0)
+		return -ENOMEM;
+	return make_claim(t);
+}
+
+const char *template_stands_for(const struct template *t)
+{
+	return t->claim ?: t->identity;
+}
+
+/* ---- the second template ---- */
+
+static int copy_aliases(struct template *to, const struct template *from)
+{
+	size_t n = 0;
+
+	if (!from->aliases)
+		return 0;
+	while (from->aliases[n])
+		n++;
+	to->aliases = calloc(n + 1, sizeof(*to->aliases));
+	for (size_t i = 0; to->aliases && i < n; i++)
+		if (copy_text(&to->aliases[i], from->aliases[i]) < 0)
+			return -ENOMEM;
+	return to->aliases ? 0 : -ENOMEM;
+}
+
+static int copy_notes(struct template *to, const struct template *from)
+{
+	to->notes = calloc(from->n_notes + 1, sizeof(*to->notes));
+	if (!to->notes)
+		return -ENOMEM;
+	for (; to->n_notes < from->n_notes; to->n_notes++) {
+		const struct notes *n = &from->notes[to->n_notes];
+
+		if (copy_text(&to->notes[to->n_notes].lang, n->lang) < 0 ||
+		    copy_text(&to->notes[to->n_notes].text, n->text) < 0) {
+			free(to->notes[to->n_notes].lang);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int copy_texts(struct template *to, const struct template *from)
+{
+	const struct {
+		char **to;
+		const char *from;
+	} texts[] = {
+		{ &to->name, from->name },	   { &to->title, from->title },
+		{ &to->arch, from->arch },	   { &to->osinfo, from->osinfo },
+		{ &to->format, from->format },	   { &to->lvexpand, from->lvexpand },
+		{ &to->checksum, from->checksum }, { &to->checksum256, from->checksum256 },
+		{ &to->path, from->path },	   { &to->url, from->url },
+		{ &to->proxy, from->proxy },	   { &to->claim, from->claim },
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (copy_text(texts[i].to, texts[i].from) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static int copy_template(const struct template *from, struct template **ret)
+{
+	_cleanup_(template_unrefp) struct template *t = template_new();
+
+	if (!t || copy_texts(t, from) < 0 || copy_aliases(t, from) < 0 || copy_notes(t, from) < 0)
+		return -ENOMEM;
+	t->size = from->size;
+	t->compressed_size = from->compressed_size;
+	t->revision = from->revision;
+	t->expand = from->expand;
+	t->hidden = from->hidden;
+	t->mtime = from->mtime;
+	t->mode = from->mode;
+	t->uid = from->uid;
+	t->gid = from->gid;
+	*ret = take(t);
+	return 0;
+}
+
+/* The claim belongs to it: a file that shows the same ETag under another checksum has yet to prove itself. */
+static int make_identity(struct template *t)
+{
+	_cleanup_free_ char *object = object_identity(t->object);
+
+	if (object)
+		t->identity = text_new("%s%s%s", t->claim ?: "", t->claim ? " " : "", object);
+	return t->identity ? 0 : -ENOMEM;
+}
+
+int template_as_met(const struct template *t, struct object *object, struct template **ret, struct why *why)
+{
+	_cleanup_(template_unrefp) struct template *met = NULL;
+	int r = copy_template(t, &met);
+
+	if (r < 0) {
+		object_free(object);
+		return r;
+	}
+	met->object = object;
+	met->bytes = object->length;
+	r = template_sniff(met, (const char *)object->head, why);
+	if (r == 0)
+		r = make_identity(met);
+	if (r == 0)
+		*ret = take(met);
+	return r;
+}
+
+struct template *template_met(struct template *t)
+{
+	struct template *met;
+
+	if (!t->met)
+		return template_ref(t);
+	(void)pthread_mutex_lock(&t->met->lock);
+	met = t->met->t ? template_ref(t->met->t) : NULL;
+	(void)pthread_mutex_unlock(&t->met->lock);
+	return met;
+}
+
+int template_meet(struct template *t, struct object *object, struct template **ret, struct why *why)
+{
+	struct template *met = NULL, *before;
+	int r = object ? template_as_met(t, object, &met, why) : 0;
+
+	if (r < 0)
+		return r;
+	(void)pthread_mutex_lock(&t->met->lock);
+	before = t->met->t;
+	t->met->t = met ? template_ref(met) : NULL;
+	(void)pthread_mutex_unlock(&t->met->lock);
+	template_unref(before);
+	if (met)
+		*ret = met;
+	return 0;
+}
