@@ -16,7 +16,15 @@
  *
  * Redirects are followed (a bounded number), from https to https only, and never
  * to other protocols than http, https, ftp, ftps and sftp, as far as the library's
- * build has them.
+ * build has them. Another host never sees the user, the password or the signature
+ * that were for the first. What sftp's host shows must stand in ~/.ssh/known_hosts.
+ *
+ * s3://BUCKET/KEY is fetched with AWS Signature Version 4, by the environment's AWS_
+ * variables (url.h), also from servers other than Amazon's. It wants a libcurl that
+ * signs the headers it is given, as 7.88 does. User and password of other URLs come
+ * from the URL or from ~/.netrc.
+ *
+ * In sentences URLs stand without user, password and query.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,8 +41,8 @@ struct net_options {
 	unsigned in_flight;	 /* transfers at work at once, the others queue; default 16 */
 	unsigned per_host;	 /* connections to one server; default 8 */
 	unsigned connect_ms;	 /* default 15000 */
-	unsigned stall_ms;	 /* without a byte; default 30000 */
-	unsigned tries;		 /* default 5 */
+	unsigned stall_ms;	 /* in which at least 512 bytes, or the head, must come; default 30000 */
+	unsigned tries;		 /* in a row without a byte of progress; 20 times as many in all; default 5 */
 	unsigned first_pause_ms; /* before the second try, doubling from there; default 250 */
 };
 
@@ -55,7 +63,11 @@ enum net_priority {
 
 /* What the server said of the object, redirects behind it. Borrowed for the call. */
 struct net_head {
-	const char *url;	   /* where the bytes came from in the end, without user and password */
+	/*
+	 * Where the bytes came from in the end, without user and password: who asks there
+	 * again must say them again. An object in a bucket keeps its s3:// name.
+	 */
+	const char *url;
 	const char *etag;	   /* as it stands in the header, strong or weak; NULL when there is none */
 	const char *last_modified; /* the header's text; NULL when there is none */
 	int64_t mtime;		   /* of the same, seconds since 1970; -1 when there is none */
@@ -74,7 +86,7 @@ struct net_head {
  */
 struct net_events {
 	int (*head)(void *arg, const struct net_head *head, struct why *why);
-	/* Without gaps; `offset` in the object. Never more than was asked for. */
+	/* Without gaps; `offset` in the object. Never more than was asked for, unless the head says !is_range. */
 	int (*data)(void *arg, const void *buf, size_t count, uint64_t offset, struct why *why);
 	/*
 	 * 0: all bytes that were asked for have come (of a range that reaches behind
@@ -99,12 +111,16 @@ struct net_request {
 
 struct net_transfer;
 
-/* `ret` (may be NULL) is good for net_cancel and net_raise until `done` was called, and no longer. */
+/*
+ * `ret` (may be NULL) is good for net_cancel and net_raise until `done` was called,
+ * and no longer; it is set before that. -EINVAL for what is no URL, -EACCES for a
+ * bucket without keys in the environment: then nothing is called. From any thread, callbacks included.
+ */
 int net_start(struct net *net, const struct net_request *request, const struct net_events *events, void *arg,
 	      struct net_transfer **ret, struct why *why);
 
 /*
- * Asks for the end of the transfer: `done` comes with -ECANCELED, soon, unless it
+ * Asks for the end of the transfer, in which `data` may still be called: `done` comes with -ECANCELED, soon, unless it
  * ended by itself meanwhile. From any thread; the caller sees to it that `done` has not been called yet.
  */
 void net_cancel(struct net *net, struct net_transfer *transfer);
@@ -125,7 +141,7 @@ struct net_body {
 void net_body_done(struct net_body *body);
 
 /*
- * Fetches the whole object and waits for it; -EFBIG above `limit` bytes, -EINTR
+ * Fetches the whole object (offset and length are 0) and waits for it; -EFBIG above `limit` bytes, -EINTR
  * when this thread's patience (base/patience.h) is lost. Not on the engine's own thread.
  */
 int net_get(struct net *net, const struct net_request *request, size_t limit, struct net_body *ret,

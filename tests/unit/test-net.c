@@ -823,7 +823,7 @@ static void bucket_signature_does_not_travel(void **state)
 
 #define MANY 24
 
-static void no_more_at_once_than_allowed(void **state)
+static void fetch_many(struct net_options options, unsigned limit)
 {
 	_cleanup_free_ char *url = peer_url(&bad, "/fault/drip:5000,2/a");
 	_cleanup_free_ char *stats = NULL;
@@ -831,7 +831,7 @@ static void no_more_at_once_than_allowed(void **state)
 	struct net *other = net;
 
 	forget_stats();
-	net = make_net((struct net_options){ .in_flight = 6, .per_host = 3 });
+	net = make_net(options);
 	for (unsigned i = 0; i < MANY; i++) {
 		f[i] = (struct fetch)FETCH;
 		start(&f[i],
@@ -846,8 +846,14 @@ static void no_more_at_once_than_allowed(void **state)
 	net = other;
 	stats = reset_stats();
 	assert_int_equal(stat_of(stats, "requests"), MANY);
-	assert_int_equal(stat_of(stats, "in_flight_most"), 3);
-	assert_true(stat_of(stats, "connections") <= 3);
+	assert_in_range(stat_of(stats, "in_flight_most"), 1, limit);
+	assert_in_range(stat_of(stats, "connections"), 1, limit);
+}
+
+static void no_more_at_once_than_allowed(void **state)
+{
+	fetch_many((struct net_options){ .in_flight = 6, .per_host = 3 }, 3);
+	fetch_many((struct net_options){ .in_flight = 2, .per_host = 3 }, 2);
 }
 
 static void urgent_ones_go_first(void **state)
