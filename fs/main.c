@@ -47,6 +47,8 @@ struct world {
 
 static void world_done(struct world *w)
 {
+	if (w->context.net)
+		net_end(w->context.net);
 	library_close(w->library);
 	verdicts_free(w->context.verdicts);
 	/* Jobs that were abandoned hold images until the pool has ended. */
@@ -376,6 +378,8 @@ static int mount_and_serve(const struct options *o, struct world *w, struct moun
 		survey_begin(m->survey);
 		r = mount_serve(m, why);
 	}
+	/* Decoders that wait for a server are nobody's readers any more. */
+	net_end(w->context.net);
 	survey_end(m->survey);
 	verdicts_end(w->context.verdicts);
 	/* The library's thread ends before the session that it notifies. */

@@ -353,15 +353,21 @@ int net_new(const struct net_options *options, struct net **ret, struct why *why
 	return 0;
 }
 
+void net_end(struct net *net)
+{
+	LOCKED(&net->lock);
+
+	net->stopping = true;
+	if (net->has_thread)
+		(void)curl_multi_wakeup(net->multi);
+}
+
 void net_free(struct net *net)
 {
 	if (!net)
 		return;
+	net_end(net);
 	if (net->has_thread) {
-		(void)pthread_mutex_lock(&net->lock);
-		net->stopping = true;
-		(void)curl_multi_wakeup(net->multi);
-		(void)pthread_mutex_unlock(&net->lock);
 		(void)pthread_join(net->thread, NULL);
 		(void)curl_multi_cleanup(net->multi);
 	}

@@ -49,7 +49,13 @@ struct net_options {
 /* NULL `options`: the defaults. The thread starts with the first transfer, after the daemon has forked. */
 int net_new(const struct net_options *options, struct net **ret, struct why *why);
 
-/* Ends all transfers (their `done` is called with -ECANCELED), joins the thread. Accepts NULL. */
+/*
+ * Ends all transfers: their `done` is called with -ECANCELED, soon, and no new one
+ * is started. For the end of a daemon: whoever waits for bytes stops waiting.
+ */
+void net_end(struct net *net);
+
+/* The same, and joins the thread. Accepts NULL. */
 void net_free(struct net *net);
 DEFINE_CLEANUP(struct net *, net_free);
 
