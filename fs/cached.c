@@ -13,6 +13,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "fs/judge.h"
 
 /* ---- printing ---- */
 
@@ -95,18 +96,18 @@ static int read_all(struct image *img, struct progress *p, struct why *why)
 	return 0;
 }
 
-static int verify(struct context *context, const struct template *t, struct image *file, struct why *why)
+static int verify(struct context *context, struct template *t, struct image *file, struct why *why)
 {
-	const struct promise promise = {
-		.identity = t->identity,
-		.shown = t->path,
-		.sha512 = t->checksum,
-		.sha256 = t->checksum256,
-	};
+	_cleanup_(judge_unrefp) struct judge *judge = NULL;
+	struct promise promise;
 	int r;
 
-	if (context->verify == VERIFY_OFF || (!t->checksum && !t->checksum256))
+	if (context->verify == VERIFY_OFF || !is_promised(t))
 		return 0;
+	r = judge_by_signature(context->net, t, &judge);
+	if (r < 0)
+		return r;
+	promise = promise_of(t, judge);
 	r = verdicts_begin(context->verdicts, &promise, file, why);
 	while (r == 0 || r == -EAGAIN) {
 		r = verdicts_wait(context->verdicts, t->identity, PROGRESS_MS, why);

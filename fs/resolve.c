@@ -9,6 +9,7 @@
 #include "backends/cache/verified.h"
 #include "base/bytes.h"
 #include "base/size.h"
+#include "fs/judge.h"
 
 void resolved_done(struct resolved *r)
 {
@@ -139,11 +140,6 @@ uint64_t resolve_size(struct context *context, struct template *t)
 
 /* ---- the library's promises ---- */
 
-static bool is_promised(const struct template *t)
-{
-	return t->checksum || t->checksum256;
-}
-
 static enum verify verify_how(const struct context *context, const struct template *t)
 {
 	if (!is_promised(t))
@@ -177,20 +173,20 @@ static struct image *file_of(struct image *img)
 }
 
 /* Puts the verdict on its file before an image's data. */
-static int guard(struct context *context, const struct template *t, struct image **img, struct why *why)
+static int guard(struct context *context, struct template *t, struct image **img, struct why *why)
 {
-	const struct promise promise = {
-		.identity = t->identity,
-		.shown = t->path,
-		.sha512 = t->checksum,
-		.sha256 = t->checksum256,
-	};
+	_cleanup_(judge_unrefp) struct judge *judge = NULL;
+	struct promise promise;
 	const enum verify how = verify_how(context, t);
 	struct image *guarded;
 	int r;
 
 	if (how == VERIFY_OFF)
 		return 0;
+	r = judge_by_signature(context->net, t, &judge);
+	if (r < 0)
+		return r;
+	promise = promise_of(t, judge);
 	r = verified_image_new(context->verdicts, &promise, how, *img, file_of(*img), &guarded, why);
 	if (r < 0)
 		return r;

@@ -27,9 +27,9 @@ struct row {
 	struct verdicts *verdicts;
 	struct row *next;
 	char *identity, *shown, *sha512, *sha256;
-	int (*judge)(void *arg, struct image *file, struct why *why);
-	void *judge_arg;
-	struct image *file; /* owns a ref while its thread runs */
+	struct judge *judge; /* owns a ref; or NULL */
+	bool by_judge;	     /* its thread's: the checksums were right */
+	struct image *file;  /* owns a ref while its thread runs */
 	atomic_ullong done;
 	uint64_t size;
 
@@ -65,8 +65,22 @@ struct verdicts *verdicts_new(const struct verdicts_options *options)
 	return v;
 }
 
+struct judge *judge_ref(struct judge *j)
+{
+	if (j)
+		(void)atomic_fetch_add(&j->refs, 1);
+	return j;
+}
+
+void judge_unref(struct judge *j)
+{
+	if (j && atomic_fetch_sub(&j->refs, 1) == 1)
+		j->free(j);
+}
+
 static void row_free(struct row *row)
 {
+	judge_unref(row->judge);
 	image_unref(row->file);
 	free(row->identity);
 	free(row->shown);
@@ -154,8 +168,7 @@ static int add_row(struct verdicts *v, const struct promise *p, uint64_t size, s
 	if (!row)
 		return -ENOMEM;
 	row->verdicts = v;
-	row->judge = p->judge;
-	row->judge_arg = p->arg;
+	row->judge = judge_ref(p->judge);
 	row->size = size;
 	row->state = VERDICT_UNVERIFIED;
 	if (copy_text(&row->identity, p->identity) < 0 || copy_text(&row->shown, p->shown) < 0 ||
@@ -258,8 +271,9 @@ static int check_digests(struct row *row, struct why *why)
 	if (row->sha256)
 		(void)gcry_md_enable(md, GCRY_MD_SHA256);
 	r = hash_file(row, md, why);
-	if (r == -EBADMSG)
-		r = -EIO; /* a word for verdicts, and this is none */
+	/* Words for verdicts, and a file that can't be read is none. */
+	if (r == -EBADMSG || r == -EACCES)
+		r = -EIO;
 	if (r == 0 && row->sha512)
 		r = compare(row, md, GCRY_MD_SHA512, "sha512", row->sha512, why);
 	if (r == 0 && row->sha256)
@@ -273,9 +287,11 @@ static int verify(struct row *row, struct why *why)
 {
 	int r = check_digests(row, why);
 
-	if (r == 0 && row->judge)
-		r = row->judge(row->judge_arg, row->file, why);
-	return r;
+	if (r < 0 || !row->judge)
+		return r;
+	/* What it judges by may be replaced while the file stays: a rejection of its is not kept. */
+	row->by_judge = true;
+	return row->judge->judge(row->judge, row->file, why);
 }
 
 /* The file, and what was made of it. */
@@ -293,7 +309,8 @@ static void reject(struct row *row, const struct why *why)
 	struct verdicts *v = row->verdicts;
 
 	log_error("%s", why->text);
-	save(v, row->identity, why->text);
+	if (!row->by_judge)
+		save(v, row->identity, why->text);
 	forget(v, row);
 	if (v->rejected)
 		v->rejected(v->arg, row->identity);

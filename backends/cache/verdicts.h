@@ -16,18 +16,28 @@
 
 struct verdicts;
 
+/*
+ * Another way to judge a file than by its checksum, after all of its bytes have
+ * come: a detached signature. Embedded by whoever has one; counted.
+ */
+struct judge {
+	atomic_uint refs; /* 1 from its maker */
+	/* 0; -EBADMSG or -EACCES with the reason: rejected; another error: not found out. */
+	int (*judge)(struct judge *j, struct image *file, struct why *why);
+	void (*free)(struct judge *j);
+};
+
+struct judge *judge_ref(struct judge *j); /* accepts NULL */
+void judge_unref(struct judge *j);	  /* accepts NULL */
+DEFINE_CLEANUP(struct judge *, judge_unref);
+
 /* What the library promises of a file. Copied by whoever keeps it. */
 struct promise {
 	const char *identity; /* of the file; keys the verdict */
 	const char *shown;    /* the file, for sentences */
 	const char *sha512;   /* lowercase hex, or NULL */
 	const char *sha256;   /* likewise; all that are given must be met */
-	/*
-	 * Another way to judge (a detached signature), after all bytes have come;
-	 * may be NULL. 0; -EBADMSG or -EACCES with the reason: rejected; another error: not found out.
-	 */
-	int (*judge)(void *arg, struct image *file, struct why *why);
-	void *arg;
+	struct judge *judge;  /* or NULL; borrowed, whoever keeps it takes a ref */
 };
 
 enum verdict_state {

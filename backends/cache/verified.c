@@ -25,6 +25,7 @@ static void verified_close(struct image *img)
 	free((char *)v->promise.shown);
 	free((char *)v->promise.sha512);
 	free((char *)v->promise.sha256);
+	judge_unref(v->promise.judge);
 	free(v);
 }
 
@@ -123,8 +124,7 @@ int verified_image_new(struct verdicts *verdicts, const struct promise *p, enum 
 	v->verdicts = verdicts;
 	v->how = how;
 	v->file = image_ref(file);
-	v->promise.judge = p->judge;
-	v->promise.arg = p->arg;
+	v->promise.judge = judge_ref(p->judge);
 	if (copy_text(&v->promise.identity, p->identity) < 0 || copy_text(&v->promise.shown, p->shown) < 0 ||
 	    copy_text(&v->promise.sha512, p->sha512) < 0 || copy_text(&v->promise.sha256, p->sha256) < 0)
 		return -ENOMEM;

@@ -328,18 +328,21 @@ static int scan_sources(struct library *lib, struct why *why)
 		r = source_scan(s, /* watch= */ NULL, &reason);
 		if (r == 0)
 			continue;
-		log_warn("%s", why_text(&reason, r));
+		if (n_failed++)
+			log_warn("%s", why_text(&last, error));
 		passing |= is_passing(r);
-		n_failed++;
 		error = r;
 		last = reason;
 	}
+	if (n_failed == 0)
+		return 0;
 	/* A mount goes on asking; but what is refused for good had better be heard. */
-	if (n_failed && n_failed == lib->n_sources && (!passing || !lib->changed)) {
+	if (n_failed == lib->n_sources && (!passing || !lib->changed)) {
 		if (why)
 			*why = last;
 		return error;
 	}
+	log_warn("%s", why_text(&last, error));
 	return 0;
 }
 

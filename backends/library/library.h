@@ -50,6 +50,12 @@ struct template
 	char *lvexpand;	   /* may be NULL */
 	char *checksum;	   /* lowercase hex SHA-512 of the file, may be NULL */
 	char *checksum256; /* the same as SHA-256, for sources that know no other; may be NULL */
+	/*
+	 * A detached signature of the file and who may have made it (as in
+	 * library_options), for entries that have no checksum; all owned, or all NULL.
+	 */
+	char *sig_url;
+	char **sig_keys, **sig_fingerprints; /* NULL-terminated */
 	bool hidden;
 	enum codec codec; /* by the file's first bytes */
 

@@ -129,6 +129,18 @@ static struct timespec time_of(const char *last_modified)
 	return (struct timespec){ .tv_sec = end && !*end ? timegm(&tm) : 0 };
 }
 
+/* Where there is a checksum, that counts alone. */
+static int attach_sig(struct attempt *a, const struct index_entry *e, const char *base, struct why *why)
+{
+	_cleanup_free_ char *url = NULL;
+	int r;
+
+	if (!e->sig || e->template->checksum || e->template->checksum256)
+		return 0;
+	r = net_url_below(base, e->sig, &url, why);
+	return r < 0 ? r : template_attach_sig(e->template, url, &a->options->trust);
+}
+
 /* Makes the entries remote templates, whose files are below `base`. */
 static int attach(struct attempt *a, struct index *index, const char *base, const char *last_modified,
 		  struct why *why)
@@ -147,6 +159,8 @@ static int attach(struct attempt *a, struct index *index, const char *base, cons
 
 		if (r == 0)
 			r = template_attach_url(e->template, url, a->options->config->proxy, &mtime);
+		if (r == 0)
+			r = attach_sig(a, e, base, &reason);
 		if (r == -ENOMEM)
 			return r;
 		if (r < 0)

@@ -60,6 +60,29 @@ int template_attach_url(struct template *t, const char *url, const char *proxy, 
 	return make_claim(t);
 }
 
+/* What there is of a trust's keys; none of them: nothing could be checked, and so nothing is promised. */
+static int copy_trust(struct template *t, const struct trust *trust)
+{
+	t->sig_keys = calloc(trust->n_key_files + 2, sizeof(*t->sig_keys));
+	t->sig_fingerprints = calloc(trust->n_fingerprints + 1, sizeof(*t->sig_fingerprints));
+	if (!t->sig_keys || !t->sig_fingerprints)
+		return -ENOMEM;
+	for (size_t i = 0; i < trust->n_key_files; i++)
+		if (copy_text(&t->sig_keys[i], trust->key_files[i]) < 0)
+			return -ENOMEM;
+	for (size_t i = 0; i < trust->n_fingerprints; i++)
+		if (copy_text(&t->sig_fingerprints[i], trust->fingerprints[i]) < 0)
+			return -ENOMEM;
+	return copy_text(&t->sig_keys[trust->n_key_files], trust->key_file);
+}
+
+int template_attach_sig(struct template *t, const char *url, const struct trust *trust)
+{
+	if (!trust->check || trust->n_key_files + trust->n_fingerprints + (trust->key_file != NULL) == 0)
+		return 0;
+	return copy_text(&t->sig_url, url) < 0 ? -ENOMEM : copy_trust(t, trust);
+}
+
 const char *template_stands_for(const struct template *t)
 {
 	return t->claim ?: t->identity;
@@ -67,19 +90,19 @@ const char *template_stands_for(const struct template *t)
 
 /* ---- the second template ---- */
 
-static int copy_aliases(struct template *to, const struct template *from)
+static int copy_all(char ***to, char **from)
 {
 	size_t n = 0;
 
-	if (!from->aliases)
+	if (!from)
 		return 0;
-	while (from->aliases[n])
+	while (from[n])
 		n++;
-	to->aliases = calloc(n + 1, sizeof(*to->aliases));
-	for (size_t i = 0; to->aliases && i < n; i++)
-		if (copy_text(&to->aliases[i], from->aliases[i]) < 0)
+	*to = calloc(n + 1, sizeof(**to));
+	for (size_t i = 0; *to && i < n; i++)
+		if (copy_text(&(*to)[i], from[i]) < 0)
 			return -ENOMEM;
-	return to->aliases ? 0 : -ENOMEM;
+	return *to ? 0 : -ENOMEM;
 }
 
 static int copy_notes(struct template *to, const struct template *from)
@@ -110,7 +133,8 @@ static int copy_texts(struct template *to, const struct template *from)
 		{ &to->format, from->format },	   { &to->lvexpand, from->lvexpand },
 		{ &to->checksum, from->checksum }, { &to->checksum256, from->checksum256 },
 		{ &to->path, from->path },	   { &to->url, from->url },
-		{ &to->proxy, from->proxy },	   { &to->claim, from->claim },
+		{ &to->sig_url, from->sig_url },   { &to->proxy, from->proxy },
+		{ &to->claim, from->claim },
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -123,7 +147,9 @@ static int copy_template(const struct template *from, struct template **ret)
 {
 	_cleanup_(template_unrefp) struct template *t = template_new();
 
-	if (!t || copy_texts(t, from) < 0 || copy_aliases(t, from) < 0 || copy_notes(t, from) < 0)
+	if (!t || copy_texts(t, from) < 0 || copy_notes(t, from) < 0 ||
+	    copy_all(&t->aliases, from->aliases) < 0 || copy_all(&t->sig_keys, from->sig_keys) < 0 ||
+	    copy_all(&t->sig_fingerprints, from->sig_fingerprints) < 0)
 		return -ENOMEM;
 	t->size = from->size;
 	t->compressed_size = from->compressed_size;

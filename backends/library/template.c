@@ -39,12 +39,18 @@ static void free_file(struct template_file *f)
 	free(f);
 }
 
+static void free_texts(char **texts)
+{
+	for (size_t i = 0; texts && texts[i]; i++)
+		free(texts[i]);
+	free(texts);
+}
+
 void template_unref(struct template *t)
 {
 	if (!t || __atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	for (size_t i = 0; t->aliases && t->aliases[i]; i++)
-		free(t->aliases[i]);
+	free_texts(t->aliases);
 	for (size_t i = 0; i < t->n_notes; i++) {
 		free(t->notes[i].lang);
 		free(t->notes[i].text);
@@ -52,7 +58,6 @@ void template_unref(struct template *t)
 	free(t->name);
 	free(t->title);
 	free(t->arch);
-	free(t->aliases);
 	free(t->notes);
 	free(t->osinfo);
 	free(t->format);
@@ -63,6 +68,9 @@ void template_unref(struct template *t)
 	free(t->identity);
 	free(t->url);
 	free(t->proxy);
+	free(t->sig_url);
+	free_texts(t->sig_keys);
+	free_texts(t->sig_fingerprints);
 	free(t->claim);
 	object_free(t->object);
 	free_file(t->file);
@@ -280,7 +288,7 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static bool same_aliases(char **a, char **b)
+static bool same_texts(char **a, char **b)
 {
 	if (!a || !b)
 		return a == b;
@@ -317,8 +325,9 @@ bool template_same(const struct template *a, const struct template *b)
 	       same_text(a->format, b->format) && same_text(a->lvexpand, b->lvexpand) && a->size == b->size &&
 	       a->compressed_size == b->compressed_size && a->revision == b->revision &&
 	       a->expand == b->expand && a->hidden == b->hidden && same_text(a->checksum, b->checksum) &&
-	       same_text(a->checksum256, b->checksum256) && same_aliases(a->aliases, b->aliases) &&
-	       same_notes(a, b);
+	       same_text(a->checksum256, b->checksum256) && same_text(a->sig_url, b->sig_url) &&
+	       same_texts(a->sig_keys, b->sig_keys) && same_texts(a->sig_fingerprints, b->sig_fingerprints) &&
+	       same_texts(a->aliases, b->aliases) && same_notes(a, b);
 }
 
 /* Notes. */
