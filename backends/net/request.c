@@ -17,7 +17,7 @@
 
 #define RECEIVE_BUFFER (128L * 1024)
 
-/* S3 wants the hash of a request's body; libcurl signs it when it is there, and adds it itself since 8.0 only. */
+/* S3 wants the hash of a request's body; libcurl 7.88 does not add it, but signs it when it is there. */
 #define SHA256_OF_NOTHING "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 #define SET(easy, option, value) (curl_easy_setopt(easy, option, value) != CURLE_OK)
