@@ -145,6 +145,9 @@ int request_set(struct net_transfer *t, struct why *why)
 	bad |= SET(e, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
 	bad |= SET(e, CURLOPT_CONNECTTIMEOUT_MS, (long)t->config->connect_ms);
 	bad |= SET(e, CURLOPT_USERAGENT, "goalfs/" GOALFS_VERSION);
+	/* After a range libcurl's ABOR may leave an answer unread, for the next one to trip over. */
+	if (!url_is_http(&t->at_url))
+		bad |= SET(e, CURLOPT_FORBID_REUSE, 1L);
 	if (t->proxy)
 		bad |= SET(e, CURLOPT_PROXY, t->proxy);
 	bad |= !set_trust(t) || !set_user(t);

@@ -255,6 +255,9 @@ static bool is_whole(const struct net_transfer *t)
 {
 	if (t->is_enough || t->at == t->end)
 		return true;
+	/* What ftp and sftp give is all there is: libcurl has compared it with what they promised. */
+	if (!url_is_http(&t->at_url))
+		return true;
 	/* A whole object ends where its bytes do, if nobody said otherwise. */
 	return t->end == UNKNOWN && t->body_end == UNKNOWN;
 }

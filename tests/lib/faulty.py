@@ -52,7 +52,7 @@ and with faults, several joined by '+', their arguments separated by commas, for
 
     /stats    JSON: requests, connections, bytes (of bodies), in_flight_most, proxied, and paths (the requests' targets,
               the latest 1000), ranges (their Range headers or null), last (headers of the latest request)
-    /reset    all counts are 0 again; answers as /stats before
+    /reset    all counts are 0 again; answers as /stats before, and when nothing is in flight (or after 5 seconds)
 
 Neither of these is counted. A request for http://HOST/PATH, as a proxy gets it, is
 answered as /PATH and counted as proxied.
@@ -189,6 +189,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if is_proxied:
             self.target = "/" + self.target.split("/", 3)[3]
         if self.target in ("/stats", "/reset"):
+            deadline = time.monotonic() + 5
+            while self.target == "/reset" and stats.in_flight and time.monotonic() < deadline:
+                time.sleep(0.002)
             with stats.lock:
                 body = stats.json()
                 if self.target == "/reset":

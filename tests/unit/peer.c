@@ -57,6 +57,14 @@ struct peer peer_faulty(const char *directory, const char *const *options)
 	return start((char *const *)argv);
 }
 
+struct peer peer_ftp(const char *directory, const char *refused)
+{
+	_cleanup_free_ char *script = source_path("tests/lib/ftp.py");
+	const char *argv[] = { "python3", script, directory, refused, NULL };
+
+	return start((char *const *)argv);
+}
+
 struct peer peer_nginx(const char *prefix, const char *directory)
 {
 	_cleanup_free_ char *script = source_path("tests/lib/nginx.sh");

@@ -14,8 +14,9 @@ struct peer {
 	unsigned port, secure_port; /* of 127.0.0.1; the second nginx's alone, for localhost */
 };
 
-/* `options` of faulty.py, up to the NULL. A server that doesn't start is a test's failure. */
+/* `options` of faulty.py, up to the NULL; a command that ftp.py refuses, or NULL. A server that doesn't start is a test's failure. */
 struct peer peer_faulty(const char *directory, const char *const *options);
+struct peer peer_ftp(const char *directory, const char *refused);
 struct peer peer_nginx(const char *prefix, const char *directory);
 
 /* Returns when it is gone. */

@@ -753,6 +753,41 @@ static void compressing_server_does_not_compress(void **state)
 	done_fetch(&f);
 }
 
+/* ---- ftp ---- */
+
+static void ftp_gives_ranges(const char *refused)
+{
+	static const uint64_t ranges[][2] = {
+		{ 0, 0 }, { 7, 4096 }, { 0, 5000 }, { SIZE - 5, 0 }, { 100, SIZE }
+	};
+	_cleanup_free_ char *files = text_new("%s/files", top);
+	struct peer ftp = peer_ftp(files, refused);
+	_cleanup_free_ char *url = text_new("ftp://127.0.0.1:%u/a", ftp.port);
+	_cleanup_free_ char *missing = text_new("ftp://127.0.0.1:%u/missing", ftp.port);
+	struct fetch g = FETCH;
+
+	for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		const uint64_t offset = ranges[i][0], length = ranges[i][1];
+		struct fetch f = FETCH;
+
+		run(&f, url, offset, length);
+		assert_right(&f, url, offset, length ? min_u64(length, SIZE - offset) : SIZE - offset);
+		assert_true(!f.head.has_length || f.head.length == SIZE);
+		done_fetch(&f);
+	}
+	run(&g, missing, 0, 0);
+	if (g.error != -ENOENT)
+		fail_msg("%d, %s", g.error, g.why.text);
+	peer_stop(&ftp);
+}
+
+static void ftp_gives_ranges_too(void **state)
+{
+	ftp_gives_ranges(NULL);
+	ftp_gives_ranges("SIZE");
+	ftp_gives_ranges("MDTM");
+}
+
 /* ---- buckets ---- */
 
 static void set_s3(const char *fault, const char *key, const char *secret, const char *token)
@@ -847,7 +882,8 @@ static void fetch_many(struct net_options options, unsigned limit)
 	stats = reset_stats();
 	assert_int_equal(stat_of(stats, "requests"), MANY);
 	assert_in_range(stat_of(stats, "in_flight_most"), 1, limit);
-	assert_in_range(stat_of(stats, "connections"), 1, limit);
+	if (stat_of(stats, "connections") > limit)
+		fail_msg("%s", stats);
 }
 
 static void no_more_at_once_than_allowed(void **state)
@@ -1159,6 +1195,7 @@ int main(void)
 		cmocka_unit_test(proxy_of_request_and_environment),
 		cmocka_unit_test(certificates_are_checked),
 		cmocka_unit_test(compressing_server_does_not_compress),
+		cmocka_unit_test(ftp_gives_ranges_too),
 		cmocka_unit_test(bucket_is_signed_for),
 		cmocka_unit_test(bucket_without_keys_names_the_variable),
 		cmocka_unit_test(bucket_signature_does_not_travel),
