@@ -66,6 +66,16 @@ static void record(struct store *s, struct entry *e)
 	}
 }
 
+/* Without the lock. The data file of a lost shelf counts no more, and would only take room. */
+static void close_shelf(struct store *s, struct entry *e, struct shelf *shelf)
+{
+	const bool is_lost = shelf->lost;
+
+	shelf_free(shelf);
+	if (is_lost && s->keeps)
+		store_remove_data(s, e);
+}
+
 static void put_away(struct store *s, struct entry *e)
 {
 	struct shelf *shelf = take(e->shelf);
@@ -73,7 +83,7 @@ static void put_away(struct store *s, struct entry *e)
 	e->busy = true;
 	e->n_there = bits_count(shelf->there);
 	(void)pthread_mutex_unlock(&s->lock);
-	shelf_free(shelf);
+	close_shelf(s, e, shelf);
 	(void)pthread_mutex_lock(&s->lock);
 	e->busy = false;
 	if (e->data_bytes + e->other_bytes == 0)
@@ -146,6 +156,6 @@ void flush_end(struct store *s)
 		if (r < 0)
 			log_warn("store: can't record what is there of '%s': %s", e->shelf->identity,
 				 strerror(-r));
-		shelf_free(take(e->shelf));
+		close_shelf(s, e, take(e->shelf));
 	}
 }

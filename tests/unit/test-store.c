@@ -1138,6 +1138,7 @@ static void forgotten_data_is_gone_open_or_not(void **state)
 	bench_close(b);
 	bench_close_store(b);
 	assert_false(exists(b, ID, "units"));
+	assert_false(exists(b, ID, "raw"));
 }
 
 static void memory_holds_the_units_used_last_and_no_more(void **state)
