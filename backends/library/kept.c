@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "backends/library/kept.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -50,6 +51,15 @@ static void header_done(struct header *h)
 	free(h->bytes);
 }
 
+/* It may become a line of a request, which has to stay one. */
+static bool is_clean(const char *line, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (iscntrl((unsigned char)line[i]))
+			return false;
+	return true;
+}
+
 static int take_header_line(const char *line, size_t n, struct header *h)
 {
 	const struct {
@@ -90,6 +100,8 @@ static int take_header(const char **p, const char *end, struct header *h)
 		*p = newline + 1;
 		if (newline == line)
 			return 0;
+		if (!is_clean(line, (size_t)(newline - line)))
+			return -EBADMSG;
 		r = take_header_line(line, (size_t)(newline - line), h);
 		if (r < 0)
 			return r;
@@ -121,8 +133,8 @@ int kept_parse(const char *file, size_t count, const char *url, struct kept *ret
 	r = take_header(&p, end, &h);
 	if (r < 0)
 		return r;
-	if (!h.url || !h.bytes || strcmp(h.url, url) != 0 ||
-	    strtoull(h.bytes, &stop, 10) != (uint64_t)(end - p) || *stop || !*h.bytes)
+	if (!h.url || !h.bytes || strcmp(h.url, url) != 0 || !isdigit((unsigned char)h.bytes[0]) ||
+	    strtoull(h.bytes, &stop, 10) != (uint64_t)(end - p) || *stop)
 		return -EBADMSG;
 	return fill(&h, p, (size_t)(end - p), ret);
 }
