@@ -164,13 +164,17 @@ static int copy_template(const struct template *from, struct template **ret)
 	return 0;
 }
 
-/* The claim belongs to it: a file that shows the same ETag under another checksum has yet to prove itself. */
+/*
+ * What is promised belongs to it: a file that shows the same ETag under another
+ * checksum, or is to be judged by another signature, has yet to prove itself.
+ */
 static int make_identity(struct template *t)
 {
 	_cleanup_free_ char *object = object_identity(t->object);
+	const char *promise = t->claim ?: t->sig_url;
 
 	if (object)
-		t->identity = text_new("%s%s%s", t->claim ?: "", t->claim ? " " : "", object);
+		t->identity = text_new("%s%s%s", promise ?: "", promise ? " " : "", object);
 	return t->identity ? 0 : -ENOMEM;
 }
 
