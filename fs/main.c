@@ -5,6 +5,7 @@
  * before the mount (library, store) stands on descriptors, so that mounting over
  * a source is harmless.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -278,6 +279,27 @@ static int find_mountpoint(const char *path, char **ret, struct why *why)
 	return *ret ? 0 : fail(why, -errno, "mountpoint '%s': %s", path, strerror(errno));
 }
 
+/*
+ * `goalfs DIR` is a complete command, and as easily half of one: whoever has
+ * forgotten the mountpoint must not find his templates hidden below a mount.
+ */
+static int check_empty(const char *path, struct why *why)
+{
+	DIR *dir = opendir(path);
+	struct dirent *d;
+	int r = 0;
+
+	while (dir && r == 0 && (d = readdir(dir)))
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			r = fail(why, -ENOTEMPTY,
+				 "'%s' is not empty: is it a source, and the mountpoint is missing? "
+				 "goalfs SOURCE... MOUNTPOINT; without a source a mountpoint must be empty",
+				 path);
+	if (dir)
+		(void)closedir(dir);
+	return r;
+}
+
 /* Whether fusermount3 would let others in; only for the choice of allow_other. */
 static bool may_let_others_in(void)
 {
@@ -392,6 +414,8 @@ static int open_mount(const struct options *o, struct world *w, struct mount *m,
 {
 	int r = find_mountpoint(o->mountpoint, &w->mountpoint, why);
 
+	if (r == 0 && o->n_sources == 0)
+		r = check_empty(w->mountpoint, why);
 	if (r == 0)
 		r = world_open(o, mount_changed, m, w, why);
 	if (r < 0)
