@@ -147,9 +147,9 @@ static int take_off(struct fetched *f, struct flight *fl, struct run_of_chunks r
 {
 	const struct object *o = &f->object;
 	const uint64_t offset = run.from * FETCH_CHUNK;
-	const bool all = f->flights.no_ranges;
+	const bool all = f->flights.no_ranges, to_final = o->final_url && !f->flights.is_final_url_bad;
 	const struct net_request request = {
-		.url = o->final_url && !f->flights.is_final_url_bad ? o->final_url : o->url,
+		.url = to_final ? o->final_url : o->url,
 		.proxy = f->proxy,
 		.offset = offset,
 		.length = all ? 0 : min_u64(run.end * FETCH_CHUNK, f->image.size) - offset,
@@ -164,7 +164,8 @@ static int take_off(struct fetched *f, struct flight *fl, struct run_of_chunks r
 	fl->run = run;
 	fl->at = run.from;
 	fl->count = 0;
-	fl->was_range = true;
+	fl->is_misplaced = false;
+	fl->is_to_final_url = to_final;
 	return net_start(f->net, &request, &events, fl, &fl->transfer, why);
 }
 
@@ -259,6 +260,23 @@ int flights_place(struct fetched *f, uint64_t chunk, const void *bytes, size_t c
 		     : 0;
 }
 
+/* With the lock held. */
+static void give_up_ranges(struct fetched *f)
+{
+	if (!f->flights.no_ranges)
+		log_note("'%s': the server knows no ranges, so all of it is fetched", f->object.url);
+	f->flights.no_ranges = true;
+}
+
+/* The first chunks were asked for, and all are sent. */
+static void take_all(struct fetched *f, struct flight *fl)
+{
+	LOCKED(&f->flights.lock);
+
+	give_up_ranges(f);
+	fl->run.end = fetched_chunks(f);
+}
+
 static int on_head(void *arg, const struct net_head *head, struct why *why)
 {
 	struct flight *fl = arg;
@@ -267,9 +285,12 @@ static int on_head(void *arg, const struct net_head *head, struct why *why)
 
 	if (r < 0)
 		return r;
-	fl->was_range = head->offset == fl->run.from * FETCH_CHUNK;
-	return fl->was_range ? 0
-			     : fail(why, -ERANGE, "'%s' is sent whole, whatever part is asked for", head->url);
+	fl->is_misplaced = head->offset != fl->run.from * FETCH_CHUNK;
+	if (fl->is_misplaced)
+		return fail(why, -ERANGE, "'%s' is sent whole, whatever part is asked for", head->url);
+	if (!head->is_range && fl->run.end < fetched_chunks(f))
+		take_all(f, fl);
+	return 0;
 }
 
 static int on_data(void *arg, const void *buf, size_t count, uint64_t offset, struct why *why)
@@ -279,9 +300,16 @@ static int on_data(void *arg, const void *buf, size_t count, uint64_t offset, st
 	const uint8_t *p = buf;
 
 	while (count) {
-		const size_t whole = fetched_chunk_bytes(f, fl->at), n = min_u64(count, whole - fl->count);
+		size_t whole, n;
 		int r;
 
+		/* Where no length was told beforehand. */
+		if (fl->at == fl->run.end)
+			return fail(why, -ESTALE,
+				    "'%s' changed on its server: it had %" PRIu64 " bytes, now there are more",
+				    f->object.url, f->object.length);
+		whole = fetched_chunk_bytes(f, fl->at);
+		n = min_u64(count, whole - fl->count);
 		memcpy(fl->chunk + fl->count, p, n);
 		fl->count += n;
 		p += n;
@@ -296,40 +324,57 @@ static int on_data(void *arg, const void *buf, size_t count, uint64_t offset, st
 
 		fl->at++;
 		(void)pthread_cond_broadcast(&f->flights.moved);
-		if (fl->at == fl->run.end)
-			break;
 	}
 	return 0;
 }
 
-/* What is worth another try in another way; true when there is one. */
+/* What may be the fault of where the redirect led, or of the redirect's age. */
+static bool is_servers_fault(int error)
+{
+	return error == -ENOENT || error == -EACCES || error == -EHOSTUNREACH || error == -ETIMEDOUT ||
+	       error == -EPROTO || error == -EIO;
+}
+
+/*
+ * What is worth another try in another way; true when there is one. Others that
+ * went the same way and fail after the first get it as well.
+ */
 static bool try_otherwise(struct fetched *f, const struct flight *fl, int error)
 {
-	struct flights *fs = &f->flights;
-
-	if (error == -ERANGE && !fl->was_range && !fs->no_ranges) {
-		log_note("'%s': the server knows no ranges, so all of it is fetched", f->object.url);
-		fs->no_ranges = true;
+	if (error == -ERANGE && fl->is_misplaced) {
+		give_up_ranges(f);
 		return true;
 	}
-	/* Where a redirect leads may be good for a while only. */
-	if ((error == -ENOENT || error == -EACCES || error == -EHOSTUNREACH) && f->object.final_url &&
-	    !fs->is_final_url_bad) {
-		fs->is_final_url_bad = true;
+	if (fl->is_to_final_url && is_servers_fault(error)) {
+		f->flights.is_final_url_bad = true;
 		return true;
 	}
 	return false;
 }
 
-static void on_done(void *arg, int error, const struct why *why)
+/* What the end means for the object, where the engine can't know it. */
+static int judge_end(const struct fetched *f, const struct flight *fl, int error, struct why *why)
+{
+	if (error == -ERANGE && !fl->is_misplaced)
+		return fail(why, -ESTALE,
+			    "'%s' changed on its server: it had %" PRIu64
+			    " bytes, now it does not reach to %" PRIu64,
+			    f->object.url, f->object.length, fl->at * FETCH_CHUNK);
+	if (error == 0 && fl->at < fl->run.end)
+		return fail(why, -EIO, "'%s' ended after %" PRIu64 " of %" PRIu64 " bytes", f->object.url,
+			    fl->at * FETCH_CHUNK + fl->count, f->object.length);
+	return error;
+}
+
+static void on_done(void *arg, int error, const struct why *engines)
 {
 	struct flight *fl = arg;
 	struct fetched *f = fl->fetched;
+	struct why why = *engines;
 	LOCKED(&f->flights.lock);
 
 	fl->transfer = NULL;
-	if (error == 0 && fl->at < fl->run.end)
-		error = -EIO;
+	error = judge_end(f, fl, error, &why);
 	if (error == -ESTALE)
 		f->is_stale = true;
 	if (error < 0 && !try_otherwise(f, fl, error)) {
@@ -338,7 +383,7 @@ static void on_done(void *arg, int error, const struct why *why)
 		fail_waiters(f,
 			     f->is_stale ? (struct run_of_chunks){ 0, UINT64_MAX }
 					 : (struct run_of_chunks){ fl->at, fl->run.end },
-			     error, why);
+			     error, &why);
 	}
 	dispatch(f);
 	(void)pthread_cond_broadcast(&f->flights.moved);
@@ -408,6 +453,17 @@ static void add_waiter(struct flights *fs, struct waiter *w)
 	fs->last_waiter = &w->next;
 }
 
+/* What was only read ahead may still stand in the engine's queue. */
+static void raise_flight(struct fetched *f, uint64_t chunk)
+{
+	for (size_t i = 0; i < FETCH_FLIGHTS; i++) {
+		const struct flight *fl = &f->flights.flight[i];
+
+		if (fl->transfer && fl->at <= chunk && chunk < fl->run.end)
+			net_raise(f->net, fl->transfer, NET_WAITED_FOR);
+	}
+}
+
 static void remove_waiter(struct flights *fs, struct waiter *w)
 {
 	struct waiter **at = &fs->waiters;
@@ -449,6 +505,7 @@ int flights_await(struct fetched *f, struct run_of_chunks run, struct why *why)
 	if (f->is_stale)
 		return fail(why, -ESTALE, "'%s' changed on its server while it was in use", f->object.url);
 	add_waiter(&f->flights, &w);
+	raise_flight(f, run.from);
 	r = wait_for(f, &w);
 	remove_waiter(&f->flights, &w);
 	if (r < 0 && why)

@@ -26,7 +26,8 @@ struct flight {
 	uint64_t at;	/* the chunk that is coming; guarded by the lock, moved by the engine's thread */
 	uint8_t *chunk; /* what came of it so far; the engine's thread's, kept from flight to flight */
 	size_t count;
-	bool was_range; /* the answer was for the range that was asked for */
+	bool is_misplaced;    /* the answer is for other bytes than were asked for */
+	bool is_to_final_url; /* it went there, not to where all began */
 };
 
 /* One who waits, on his own stack. */
