@@ -119,12 +119,13 @@ static int fetched_pread(struct image *img, void *buf, size_t count, uint64_t of
 {
 	struct fetched *f = (struct fetched *)img;
 	const struct run_of_chunks ahead = read_on(f, offset, count);
+	size_t n = shelf_read(f->shelf, buf, count, offset);
 	uint8_t *p = buf;
 
+	/* Where something is missing, what is read ahead goes into one request with it. */
 	if (ahead.end)
-		flights_wish(f, ahead, /* now= */ true);
+		flights_wish(f, ahead, /* now= */ n == count);
 	while (count) {
-		size_t n = shelf_read(f->shelf, p, count, offset);
 		int r = 0;
 
 		if (n == 0)
@@ -134,6 +135,7 @@ static int fetched_pread(struct image *img, void *buf, size_t count, uint64_t of
 		p += n;
 		offset += n;
 		count -= n;
+		n = count ? shelf_read(f->shelf, p, count, offset) : 0;
 	}
 	return 0;
 }
@@ -206,7 +208,12 @@ uint64_t fetched_bytes(struct image *img)
 {
 	const struct fetched *f = (struct fetched *)img;
 
-	return min_u64(bits_count(f->shelf->there) * FETCH_CHUNK, img->size);
+	const uint64_t last = fetched_chunks(f) - 1;
+	const uint64_t missing =
+		bits_get(f->shelf->there, last) ? FETCH_CHUNK - fetched_chunk_bytes(f, last) : 0;
+
+	/* The bits may change between the two: those of a store that is lost are cleared. */
+	return max_u64(bits_count(f->shelf->there) * FETCH_CHUNK, missing) - missing;
 }
 
 struct image *fetched_below(struct image *img)

@@ -282,6 +282,20 @@ static void reading_on_makes_them_longer(void **state)
 	far_close(far, img);
 }
 
+/* The first chunk alone, since nobody knows; the second one with what lies behind it, in one. */
+static void a_reader_waits_in_front_of_what_he_will_read(void **state)
+{
+	struct far *far = *state;
+	struct image *img = far_open(far, NULL, "");
+
+	far_assert_reads(far, img, 0, CHUNK);
+	assert_int_equal(far_stats(far).requests, 1);
+	far_assert_reads(far, img, CHUNK, CHUNK);
+	await_bytes(img, 4 * CHUNK);
+	assert_int_equal(far_stats(far).requests, 1);
+	far_close(far, img);
+}
+
 static void so_many_at_once_and_no_more(void **state)
 {
 	struct far *far = *state;
@@ -318,10 +332,14 @@ static void small_hints_wait_for_company(void **state)
 	assert_int_equal(s.bytes, 4 * CHUNK);
 	far_assert_reads(far, img, 10 * CHUNK, 3 * CHUNK);
 	assert_int_equal(far_stats(far).requests, 0);
+	/* The last chunk is a short one. */
+	far_assert_reads(far, img, SIZE - 1, 1);
+	assert_int_equal(fetched_bytes(img), 4 * CHUNK + SIZE % CHUNK);
+	(void)far_stats(far);
 	/* A reader who comes before takes them along. */
 	image_hint(img, 21 * CHUNK, CHUNK);
 	far_assert_reads(far, img, 20 * CHUNK, 1);
-	await_bytes(img, 6 * CHUNK);
+	await_bytes(img, 6 * CHUNK + SIZE % CHUNK);
 	assert_int_equal(far_stats(far).requests, 1);
 	far_close(far, img);
 }
@@ -745,6 +763,7 @@ static void a_full_store_leaves_it_to_memory(void **state)
 	/* All fits into the two. */
 	assert_int_equal(far_stats(far).bytes, SIZE);
 	assert_true(fetched_bytes(img) > 400 * KiB);
+	assert_true(fetched_bytes(img) <= 600 * KiB);
 	far_close(far, img);
 }
 
@@ -879,6 +898,7 @@ int main(void)
 		SERVED(says_what_it_knows),
 		SERVED(misses_side_by_side_make_one_request),
 		SERVED(reading_on_makes_them_longer),
+		SERVED(a_reader_waits_in_front_of_what_he_will_read),
 		TEST(so_many_at_once_and_no_more),
 		SERVED(small_hints_wait_for_company),
 		SERVED(large_hints_go_at_once),
