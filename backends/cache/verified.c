@@ -97,10 +97,20 @@ static void verified_describe(struct image *img, struct text *t)
 					   : "do not wait, and fail if the checksum turns out wrong");
 }
 
+/* Who opens it anew may find that the server has the right file by now. */
+static bool verified_is_stale(struct image *img)
+{
+	const struct verified *v = (const struct verified *)img;
+
+	return verdicts_wait(v->verdicts, v->promise.identity, 0, NULL) == -EBADMSG ||
+	       image_is_stale(img->below);
+}
+
 static const struct image_ops verified_ops = {
 	.name = "verify",
 	.pread = verified_pread,
 	.backing = verified_backing,
+	.is_stale = verified_is_stale,
 	.describe = verified_describe,
 	.close = verified_close,
 };
