@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "backends/cache/verdicts.h"
 #include "backends/library/library.h"
 
 struct loop {
@@ -116,6 +117,8 @@ int mount_serve(struct mount *m, struct why *why)
 	 * for lookups under way: it has to end while they are still answered.
 	 */
 	library_unwatch(m->library);
+	/* So may those who reject a file. */
+	verdicts_end(m->context->verdicts);
 	fuse_session_exit(m->session);
 	end(&loop);
 	sem_destroy(&loop.ended);

@@ -44,6 +44,13 @@ struct world {
 	char *mountpoint; /* canonical, or NULL */
 };
 
+/* Who wants to hear of what happens behind the goals; zero: nobody. */
+struct listener {
+	void (*changed)(void *arg, const char *template_name);
+	void (*rejected)(void *arg, const char *identity);
+	void *arg;
+};
+
 #define WORLD_NONE ((struct world){ .kept_dirfd = -1 })
 
 static void world_done(struct world *w)
@@ -123,8 +130,8 @@ static size_t count(char *const *strings)
 	return n;
 }
 
-static int open_library(const struct options *o, struct world *w, void (*changed)(void *, const char *),
-			void *arg, struct why *why)
+static int open_library(const struct options *o, const struct listener *listener, struct world *w,
+			struct why *why)
 {
 	const struct library_options options = {
 		.sources = o->sources,
@@ -140,8 +147,8 @@ static int open_library(const struct options *o, struct world *w, void (*changed
 		.kept_dirfd = w->kept_dirfd,
 		.refresh_s = o->refresh_s,
 		.avoid = w->mountpoint,
-		.changed = changed,
-		.arg = arg,
+		.changed = listener->changed,
+		.arg = listener->arg,
 	};
 
 	if (o->n_sources + w->repos.n == 0)
@@ -151,7 +158,8 @@ static int open_library(const struct options *o, struct world *w, void (*changed
 	return library_open(&options, &w->library, why);
 }
 
-static int open_context(const struct options *o, struct world *w, struct why *why)
+static int open_context(const struct options *o, const struct listener *listener, struct world *w,
+			struct why *why)
 {
 	const struct net_options net = { .ca_file = o->ca_file };
 	int r = open_store(o, w, why);
@@ -165,21 +173,22 @@ static int open_context(const struct options *o, struct world *w, struct why *wh
 	w->context.mountpoint = w->mountpoint;
 	w->context.pool = pool_new(o->decoders);
 	w->context.registry = registry_new();
-	w->context.verdicts = verdicts_new(&(struct verdicts_options){ .store = w->context.store });
+	w->context.verdicts =
+		verdicts_new(&(struct verdicts_options){ w->context.store, listener->rejected, listener->arg });
 	return w->context.pool && w->context.registry && w->context.verdicts ? 0 : -ENOMEM;
 }
 
-static int world_open(const struct options *o, void (*changed)(void *, const char *), void *arg,
-		      struct world *w, struct why *why)
+static int world_open(const struct options *o, const struct listener *listener, struct world *w,
+		      struct why *why)
 {
-	int r = open_context(o, w, why);
+	int r = open_context(o, listener, w, why);
 
 	if (r < 0)
 		return r;
 	open_kept(o, w);
 	if (o->n_sources == 0)
 		r = read_repos(w);
-	return r < 0 ? r : open_library(o, w, changed, arg, why);
+	return r < 0 ? r : open_library(o, listener, w, why);
 }
 
 static uint64_t size_of(void *arg, struct template *t)
@@ -239,7 +248,7 @@ static int cache_all(const struct options *o, struct world *w, struct text *out,
 static int delete_cache(const struct options *o, struct why *why)
 {
 	_cleanup_(world_done) struct world w = WORLD_NONE;
-	int r = open_context(o, &w, why);
+	int r = open_context(o, &(struct listener){ 0 }, &w, why);
 
 	if (r < 0)
 		return r;
@@ -253,7 +262,7 @@ static int run_text(const struct options *o,
 {
 	_cleanup_(world_done) struct world w = WORLD_NONE;
 	_cleanup_(text_done) struct text out = TEXT_EMPTY;
-	int r = world_open(o, NULL, NULL, &w, why);
+	int r = world_open(o, &(struct listener){ 0 }, &w, why);
 
 	if (r == 0)
 		r = make(o, &w, &out, why);
@@ -417,7 +426,7 @@ static int open_mount(const struct options *o, struct world *w, struct mount *m,
 	if (r == 0 && o->n_sources == 0)
 		r = check_empty(w->mountpoint, why);
 	if (r == 0)
-		r = world_open(o, mount_changed, m, w, why);
+		r = world_open(o, &(struct listener){ mount_changed, mount_rejected, m }, w, why);
 	if (r < 0)
 		return r;
 	clock_gettime(CLOCK_REALTIME, &m->mounted);

@@ -54,6 +54,9 @@ void handle_close(struct mount *m, struct handle *h);
 /* For struct library_options.changed: `arg` is the struct mount. */
 void mount_changed(void *arg, const char *template_name);
 
+/* For struct verdicts_options.rejected: the kernel forgets what was served of that file. */
+void mount_rejected(void *arg, const char *identity);
+
 /*
  * Answers requests until the directory is unmounted or SIGTERM or SIGINT comes; at
  * SIGHUP the library is read again. All of them must be blocked in the calling thread. Returns 0 or a negative errno.

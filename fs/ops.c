@@ -853,3 +853,38 @@ void mount_changed(void *arg, const char *template_name)
 	(void)fuse_lowlevel_notify_inval_inode(m->session, ROOT_ID, 0, 0);
 	survey_begin(m->survey);
 }
+
+/* Rejected files. */
+
+struct rejection {
+	struct mount *m;
+	const char *identity; /* of the file; begins with what the library promised of it */
+};
+
+static bool is_of_file(const struct node *node, const char *identity)
+{
+	const size_t n = strlen(node->identity);
+
+	return !node->text && strncmp(identity, node->identity, n) == 0 && (!identity[n] || identity[n] == ' ');
+}
+
+static void forget_pages(void *arg, uint64_t id, const char *name)
+{
+	const struct rejection *rejection = arg;
+	struct mount *m = rejection->m;
+	struct node *node = nodes_get(m->nodes, id);
+
+	if (!node)
+		return;
+	/* No other one's: the kernel would wait for the reads of it that are under way. */
+	if (is_of_file(node, rejection->identity))
+		(void)fuse_lowlevel_notify_inval_inode(m->session, id, 0, 0);
+	node_put(m->nodes, node);
+}
+
+void mount_rejected(void *arg, const char *identity)
+{
+	struct rejection rejection = { arg, identity };
+
+	(void)nodes_each(rejection.m->nodes, NULL, forget_pages, &rejection);
+}

@@ -91,7 +91,12 @@ static void row_free(struct row *row)
 
 void verdicts_end(struct verdicts *v)
 {
-	v->ending = true;
+	{
+		LOCKED(&v->lock);
+
+		v->ending = true;
+	}
+	/* From here on nobody adds a row or a thread. */
 	for (struct row *row = v->rows; row; row = row->next)
 		if (row->has_thread) {
 			(void)pthread_join(row->thread, NULL);
@@ -354,9 +359,13 @@ int verdicts_begin(struct verdicts *v, const struct promise *p, struct image *fi
 	LOCKED(&v->lock);
 
 	row = find_row(v, p->identity);
+	if (row && row->state != VERDICT_UNVERIFIED)
+		return 0;
+	if (v->ending)
+		return fail(why, -ECANCELED, "the mount is ending");
 	if (!row)
 		r = add_row(v, p, file->size, &row);
-	if (r < 0 || row->state != VERDICT_UNVERIFIED)
+	if (r < 0)
 		return r;
 	/* The thread of the last attempt is past its last lock. */
 	if (row->has_thread)
@@ -366,8 +375,6 @@ int verdicts_begin(struct verdicts *v, const struct promise *p, struct image *fi
 	row->error = row->state == VERDICT_REJECTED ? -EBADMSG : 0;
 	if (row->state != VERDICT_UNVERIFIED)
 		return 0;
-	if (v->ending)
-		return fail(why, -ECANCELED, "the mount is ending");
 	row->done = 0;
 	row->file = image_ref(file);
 	r = lock_thread_start(&row->thread, "goalfs-verify", run, row);
