@@ -37,7 +37,7 @@ mount_remote --formats raw "$http/index"
 stop_serving
 assert_same "$TEST_TMP/local.qcow2" "$TEST_MNT/small@200M.qcow2"
 assert_same "$TEST_TMP/small.raw" "$TEST_MNT/small.raw"
-timeout 60 cat "$TEST_MNT/other.raw" >"$TEST_TMP/part" 2>"$TEST_TMP/output" && fail "what was not fetched was served"
+! timeout 60 cat "$TEST_MNT/other.raw" >"$TEST_TMP/part" 2>"$TEST_TMP/output" || fail "what was not fetched was served"
 assert_says "$TEST_TMP/output" 'input/output error'
 head -c "$(stat -c %s "$TEST_TMP/part")" "$TEST_TMP/small.raw" | cmp - "$TEST_TMP/part" || fail "wrong bytes before the error"
 serve
