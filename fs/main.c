@@ -337,7 +337,8 @@ static char *escape_option(const char *value)
 
 static int session_new(const struct options *o, struct mount *m, struct why *why)
 {
-	_cleanup_free_ char *source = escape_option(o->n_sources ? o->sources[0] : "goalfs");
+	_cleanup_free_ char *shown = net_url_shown(o->n_sources ? o->sources[0] : "goalfs");
+	_cleanup_free_ char *source = shown ? escape_option(shown) : NULL;
 	_cleanup_free_ char *options = text_new(
 		"ro,nosuid,nodev,default_permissions,subtype=goalfs,fsname=%s%s%s%s", source ?: "",
 		may_let_others_in() ? ",allow_other" : "", *o->mount_options ? "," : "", o->mount_options);

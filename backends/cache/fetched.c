@@ -188,6 +188,7 @@ static void fetched_close(struct image *img)
 	if (f->shelf)
 		store_shelf_close(f->shelf);
 	object_done(&f->object);
+	free(f->url);
 	free(f->proxy);
 	(void)pthread_mutex_destroy(&f->streams_lock);
 	free(f);
@@ -244,14 +245,15 @@ static int chunks_new(uint64_t size, struct image **ret)
 }
 
 static int fetched_fill(struct fetched *f, struct store *store, const char *identity,
-			const struct object *object, const char *proxy, struct why *why)
+			const struct object *object, const char *url, const char *proxy, struct why *why)
 {
 	int r = copy_object(object, &f->object);
 
 	if (r < 0)
 		return r;
+	f->url = strdup(url);
 	f->proxy = proxy ? strdup(proxy) : NULL;
-	if (proxy && !f->proxy)
+	if (!f->url || (proxy && !f->proxy))
 		return -ENOMEM;
 	r = store_shelf_open(store, identity, f->image.below, &f->shelf, why);
 	if (r == 0)
@@ -260,8 +262,8 @@ static int fetched_fill(struct fetched *f, struct store *store, const char *iden
 }
 
 int fetched_image_new(struct store *store, struct net *net, const char *identity, const struct object *object,
-		      const char *proxy, const void *first, size_t first_count, struct image **ret,
-		      struct why *why)
+		      const char *url, const char *proxy, const void *first, size_t first_count,
+		      struct image **ret, struct why *why)
 {
 	_cleanup_(image_unrefp) struct image *chunks = NULL, *img = NULL;
 	struct fetched *f;
@@ -276,7 +278,7 @@ int fetched_image_new(struct store *store, struct net *net, const char *identity
 	(void)pthread_mutex_init(&f->streams_lock, NULL);
 	img = &f->image;
 	image_init(img, &fetched_ops, object->length, take(chunks));
-	r = fetched_fill(f, store, identity, object, proxy, why);
+	r = fetched_fill(f, store, identity, object, url, proxy, why);
 	if (r == 0 && first && first_count >= fetched_chunk_bytes(f, 0))
 		r = flights_place(f, 0, first, fetched_chunk_bytes(f, 0), why);
 	if (r < 0)

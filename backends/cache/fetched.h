@@ -31,12 +31,12 @@
 #define FETCH_GAP 1
 
 /*
- * `identity` keys the shelf, `proxy` is net_request's; both copied, and so is the
- * object. `first` (may be NULL): the object's first chunk, `first_count` bytes, already fetched.
+ * `identity` keys the shelf, `url` is what is asked for (the object's with user and
+ * password, if it has some), `proxy` is net_request's; all copied, and so is the object. `first` (may be NULL): the object's first chunk, `first_count` bytes, already fetched.
  */
 int fetched_image_new(struct store *store, struct net *net, const char *identity, const struct object *object,
-		      const char *proxy, const void *first, size_t first_count, struct image **ret,
-		      struct why *why);
+		      const char *url, const char *proxy, const void *first, size_t first_count,
+		      struct image **ret, struct why *why);
 
 /* How many bytes are there. */
 uint64_t fetched_bytes(struct image *img);

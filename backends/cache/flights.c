@@ -149,7 +149,7 @@ static int take_off(struct fetched *f, struct flight *fl, struct run_of_chunks r
 	const uint64_t offset = run.from * FETCH_CHUNK;
 	const bool all = f->flights.no_ranges, to_final = o->final_url && !f->flights.is_final_url_bad;
 	const struct net_request request = {
-		.url = to_final ? o->final_url : o->url,
+		.url = to_final ? o->final_url : f->url,
 		.proxy = f->proxy,
 		.offset = offset,
 		.length = all ? 0 : min_u64(run.end * FETCH_CHUNK, f->image.size) - offset,

@@ -83,6 +83,7 @@ struct stream {
 struct fetched {
 	struct image image; /* its `below` cuts the object into chunks */
 	struct object object;
+	char *url;   /* asked for, unless it is the object's final_url */
 	char *proxy; /* may be NULL */
 	struct net *net;
 	struct shelf *shelf;

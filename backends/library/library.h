@@ -81,7 +81,7 @@ struct template
 	 * is met (template_met), codec, bytes, object and identity are not known, and
 	 * format is what the index says.
 	 */
-	char *url;	       /* NULL: a local file */
+	char *url;	       /* NULL: a local file. Not to be shown: `path` is the same without a password */
 	char *proxy;	       /* net_request's; NULL: as the environment says */
 	struct object *object; /* what was met; owned; NULL before */
 	/*

@@ -50,6 +50,7 @@ struct attempt {
 
 /* Something that was fetched, or kept. */
 struct document {
+	char *shown;	  /* owned: its URL, for people and for the kept copy */
 	struct kept kept; /* as it came */
 	char *text;	  /* owned: what the signature stands for, or the same as it came */
 	size_t count;
@@ -59,6 +60,7 @@ struct document {
 static void document_done(struct document *d)
 {
 	kept_done(&d->kept);
+	free(d->shown);
 	free(d->text);
 }
 
@@ -76,7 +78,7 @@ static void take_body(struct net_body *body, struct document *d)
 static int fetch(struct attempt *a, const char *url, struct document *d, struct why *why)
 {
 	_cleanup_(net_body_done) struct net_body body = { 0 };
-	const bool has_kept = kept_read(a->options->kept_dirfd, url, &d->kept) == 0;
+	const bool has_kept = kept_read(a->options->kept_dirfd, d->shown, &d->kept) == 0;
 	const struct net_request request = {
 		.url = url,
 		.proxy = a->options->config->proxy,
@@ -87,7 +89,7 @@ static int fetch(struct attempt *a, const char *url, struct document *d, struct 
 	int r = 0;
 
 	if (a->is_offline)
-		return has_kept ? 0 : fail(why, -ENOENT, "'%s' was never fetched", url);
+		return has_kept ? 0 : fail(why, -ENOENT, "'%s' was never fetched", d->shown);
 	r = net_get(a->options->net, &request, INDEX_BYTES_MAX, &body, why);
 	if (r == -EINTR || r == -ENOMEM || (r < 0 && !has_kept))
 		return r;
@@ -98,26 +100,29 @@ static int fetch(struct attempt *a, const char *url, struct document *d, struct 
 	} else if (!body.unchanged) {
 		take_body(&body, d);
 	} else if (!has_kept) {
-		return fail(why, -EPROTO, "'%s' is said to be unchanged, but was not known", url);
+		return fail(why, -EPROTO, "'%s' is said to be unchanged, but was not known", d->shown);
 	}
 	return 0;
 }
 
 static int get(struct attempt *a, const char *url, struct document *d, struct why *why)
 {
-	int r = fetch(a, url, d, why);
+	int r;
 
+	d->shown = net_url_shown(url);
+	r = d->shown ? fetch(a, url, d, why) : -ENOMEM;
 	/* What is parsed is what was verified, and nothing else. */
-	return r < 0 ? r : trust_text(a->keyring, d->kept.bytes, d->kept.count, url, &d->text, &d->count, why);
+	return r < 0 ? r
+		     : trust_text(a->keyring, d->kept.bytes, d->kept.count, d->shown, &d->text, &d->count, why);
 }
 
 /* It was understood: from now on this one is kept. */
-static void keep(struct attempt *a, const char *url, const struct document *d)
+static void keep(struct attempt *a, const struct document *d)
 {
-	int r = d->is_new ? kept_write(a->options->kept_dirfd, url, &d->kept) : 0;
+	int r = d->is_new ? kept_write(a->options->kept_dirfd, d->shown, &d->kept) : 0;
 
 	if (r < 0 && r != -EBADF)
-		log_detail("library: '%s' can't be kept: %s", url, strerror(-r));
+		log_detail("library: '%s' can't be kept: %s", d->shown, strerror(-r));
 }
 
 /* RFC 9110, section 5.6.7; what can't be read, or was not said, is the epoch. */
@@ -142,10 +147,10 @@ static int attach_sig(struct attempt *a, const struct index_entry *e, const char
 }
 
 /* Makes the entries remote templates, whose files are below `base`. */
-static int attach(struct attempt *a, struct index *index, const char *base, const char *last_modified,
+static int attach(struct attempt *a, struct index *index, const char *base, const struct document *d,
 		  struct why *why)
 {
-	const struct timespec mtime = time_of(last_modified);
+	const struct timespec mtime = time_of(d->kept.last_modified);
 	struct found *f = a->found;
 
 	f->t = calloc(index->n + 1, sizeof(struct template *));
@@ -164,7 +169,7 @@ static int attach(struct attempt *a, struct index *index, const char *base, cons
 		if (r == -ENOMEM)
 			return r;
 		if (r < 0)
-			complain(&f->complaints, "%s:%u: [%s]: %s", base, e->line, e->template->name,
+			complain(&f->complaints, "%s:%u: [%s]: %s", d->shown, e->line, e->template->name,
 				 why_text(&reason, r));
 		else
 			f->t[f->n++] = take(e->template);
@@ -180,13 +185,13 @@ static int attempt_native(struct attempt *a, struct why *why)
 	int r = get(a, url, &d, why);
 
 	if (r == 0)
-		r = index_parse(d.text, d.count, url, &index, &a->found->complaints, why);
+		r = index_parse(d.text, d.count, d.shown, &index, &a->found->complaints, why);
 	if (r < 0)
 		return r;
 	if (index.is_signed && a->options->trust.check)
-		return trust_fail_unchecked(url, why);
-	keep(a, url, &d);
-	return attach(a, &index, url, d.kept.last_modified, why);
+		return trust_fail_unchecked(d.shown, why);
+	keep(a, &d);
+	return attach(a, &index, url, &d, why);
 }
 
 /* ---- simplestreams ---- */
@@ -201,9 +206,9 @@ static int add_products(struct attempt *a, const char *base, const char *path, s
 	if (r == 0)
 		r = get(a, url, &d, why);
 	if (r == 0)
-		r = streams_products_parse(d.text, d.count, url, index, &a->found->complaints, why);
+		r = streams_products_parse(d.text, d.count, d.shown, index, &a->found->complaints, why);
 	if (r == 0)
-		keep(a, url, &d);
+		keep(a, &d);
 	return r;
 }
 
@@ -216,13 +221,13 @@ static int attempt_streams_below(struct attempt *a, const char *base, struct why
 	int r = url ? get(a, url, &d, why) : -ENOMEM;
 
 	if (r == 0)
-		r = streams_parse(d.text, d.count, url, &streams, &a->found->complaints, why);
+		r = streams_parse(d.text, d.count, d.shown, &streams, &a->found->complaints, why);
 	for (size_t i = 0; r == 0 && i < streams.n; i++)
 		r = add_products(a, base, streams.path[i], &index, why);
 	if (r < 0)
 		return r;
-	keep(a, url, &d);
-	return attach(a, &index, base, d.kept.last_modified, why);
+	keep(a, &d);
+	return attach(a, &index, base, &d, why);
 }
 
 static int attempt_streams(struct attempt *a, struct why *why)
@@ -335,7 +340,7 @@ static void *run(void *arg)
 		if (found) {
 			attempt(&o->options, /* is_offline= */ false, found);
 			failures = found->error ? failures + 1 : 0;
-			log_detail("library: '%s' asked, %zu templates", o->options.config->uri, found->n);
+			log_detail("library: %zu templates found", found->n);
 			publish(o, found, /* is_answer= */ true);
 		}
 		wait_for_turn(o, found ? pause_after(o, failures) : AGAIN_FIRST_S);
@@ -356,8 +361,7 @@ int online_new(const struct online_options *options, struct online **ret, struct
 	r = lock_thread_start(&o->thread, "source", run, o);
 	if (r < 0) {
 		free(o);
-		return fail(why, r, "no thread could be started for source '%s': %s", options->config->uri,
-			    strerror(-r));
+		return fail(why, r, "no thread could be started for a source: %s", strerror(-r));
 	}
 	*ret = o;
 	return 0;

@@ -91,7 +91,7 @@ struct watched {
 };
 
 struct source {
-	char *given; /* as the user wrote it */
+	char *given; /* as the user wrote it, but for a password */
 	char *shown; /* the directory, as the user would name it */
 	char *home;  /* the directory, absolute; looked up again when it may have been replaced */
 	char *index; /* the index's name when SOURCE is one; NULL when SOURCE is a directory */

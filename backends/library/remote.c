@@ -55,7 +55,8 @@ int template_attach_url(struct template *t, const char *url, const char *proxy, 
 	t->mode = 0444;
 	t->uid = geteuid();
 	t->gid = getegid();
-	if (copy_text(&t->url, url) < 0 || copy_text(&t->path, url) < 0 || copy_text(&t->proxy, proxy) < 0)
+	t->path = net_url_shown(url);
+	if (!t->path || copy_text(&t->url, url) < 0 || copy_text(&t->proxy, proxy) < 0)
 		return -ENOMEM;
 	return make_claim(t);
 }
@@ -171,7 +172,8 @@ static int copy_template(const struct template *from, struct template **ret)
 static int make_identity(struct template *t)
 {
 	_cleanup_free_ char *object = object_identity(t->object);
-	const char *promise = t->claim ?: t->sig_url;
+	_cleanup_free_ char *sig = t->sig_url ? net_url_shown(t->sig_url) : NULL;
+	const char *promise = t->claim ?: sig;
 
 	if (object)
 		t->identity = text_new("%s%s%s", promise ?: "", promise ? " " : "", object);

@@ -155,13 +155,14 @@ int source_open(const struct library_options *options, size_t i, const char *avo
 		s->own.uri = strdup(options->sources[i]);
 	if (!s->config->uri)
 		return -ENOMEM;
-	s->given = strdup(s->config->uri);
+	s->given = net_url_shown(s->config->uri);
 	if (!s->given)
 		return -ENOMEM;
 	r = set_trust(s, options, i, why);
 	if (r < 0)
 		return r;
-	return net_is_url(s->given) ? open_remote(s, options, bell, why) : open_local(s, avoid, bell, why);
+	return net_is_url(s->config->uri) ? open_remote(s, options, bell, why)
+					  : open_local(s, avoid, bell, why);
 }
 
 static void free_templates(struct template **t, size_t n)

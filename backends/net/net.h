@@ -164,6 +164,12 @@ void net_figures(struct net *net, struct net_figures *ret);
 bool net_is_url(const char *text);
 
 /*
+ * The URL as it may be shown, logged and written to disk: without user and
+ * password. malloc'ed; what is no URL is copied. NULL when memory ran out.
+ */
+char *net_url_shown(const char *url);
+
+/*
  * `path` relative to the object at `base`: what stands up to the base's last '/'
  * and then the path, percent-encoded where it must be. -EINVAL when the path leads out: "://", a '/' in front, a ".."
  */

@@ -58,7 +58,8 @@ static int object_fill(const char *url, const struct net_head *head, struct obje
 	o->mtime = head->mtime;
 	o->length = head->length;
 	o->has_ranges = head->is_range;
-	if (copy_text(&o->url, url) < 0 || copy_text(&o->final_url, final_url(url, head)) < 0 ||
+	o->url = net_url_shown(url);
+	if (!o->url || copy_text(&o->final_url, final_url(url, head)) < 0 ||
 	    copy_text(&o->etag, head->etag) < 0 || copy_text(&o->last_modified, head->last_modified) < 0)
 		return -ENOMEM;
 	return 0;

@@ -18,7 +18,7 @@
 
 /* All texts are owned; constant once filled in. */
 struct object {
-	char *url;	     /* as the library has it */
+	char *url;	     /* as the library has it, but without user and password */
 	char *final_url;     /* where its redirects led; NULL: nowhere else */
 	char *etag;	     /* NULL when the server gave none */
 	char *last_modified; /* likewise */

@@ -304,6 +304,17 @@ static char *decoded(const char *path, size_t *ret_count)
 	return to;
 }
 
+char *net_url_shown(const char *url)
+{
+	const char *host = strstr(url, "://"), *at;
+
+	if (!host)
+		return strdup(url);
+	host += 3;
+	at = memrchr(host, '@', strcspn(host, "/?#"));
+	return at ? text_new("%.*s%s", (int)(host - url), url, at + 1) : strdup(url);
+}
+
 /* What the server may understand as a way up or out, however it was written. */
 static bool leads_out(const char *path)
 {

@@ -32,7 +32,7 @@
 struct ask {
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
-	const char *url;
+	const char *url, *shown;
 	struct object *object; /* filled in by `head`; owned */
 	uint8_t *chunk;	       /* FETCH_CHUNK bytes */
 	size_t count;
@@ -95,7 +95,7 @@ static int ask_wait(struct net *net, struct ask *a, struct net_transfer *transfe
 		}
 	}
 	if (a->error == -ECANCELED)
-		return fail(why, -EINTR, "given up waiting for '%s'", a->url);
+		return fail(why, -EINTR, "given up waiting for '%s'", a->shown);
 	if (a->error < 0 && why)
 		*why = a->why;
 	return a->error;
@@ -117,6 +117,7 @@ static int ask_server(struct context *context, const struct template *t, const s
 	int r;
 
 	a->url = t->url;
+	a->shown = t->path;
 	(void)pthread_mutex_init(&a->lock, NULL);
 	lock_cond_init(&a->moved);
 	r = net_start(context->net, &request, &events, a, &transfer, why);
@@ -131,7 +132,7 @@ static int ask_server(struct context *context, const struct template *t, const s
 
 static char *sidecar_identity(const struct template *t)
 {
-	return text_new("object:%s", t->url);
+	return text_new("object:%s", t->path);
 }
 
 static void remember(struct context *context, const struct template *t, const struct object *o)
@@ -155,7 +156,7 @@ static int recall(struct context *context, const struct template *t, struct obje
 	r = store_sidecar_read(context->store, key, SIDECAR, OBJECT_VERSION, &bytes, &count);
 	if (r == 0)
 		r = object_unpack(bytes, count, ret);
-	if (r == 0 && strcmp(ret->url, t->url) != 0) {
+	if (r == 0 && strcmp(ret->url, t->path) != 0) {
 		object_done(ret);
 		r = -ENOENT;
 	}
@@ -178,8 +179,8 @@ static int new_fetched(struct context *context, const struct template *met, cons
 {
 	_cleanup_free_ char *identity = text_new(STORE_FETCHED "%s", met->identity);
 
-	return identity ? fetched_image_new(context->store, context->net, identity, met->object, met->proxy,
-					    first, count, ret, why)
+	return identity ? fetched_image_new(context->store, context->net, identity, met->object, met->url,
+					    met->proxy, first, count, ret, why)
 			: -ENOMEM;
 }
 
@@ -219,14 +220,14 @@ static int ask_and_meet(struct context *context, struct template *t, struct obje
 	if (r == 0 && !a.unchanged)
 		return meet_new(context, t, &a, ret, why);
 	if (!*known)
-		return r == 0 ? fail(why, -EPROTO, "'%s' is said to be unchanged, but was not known", t->url)
+		return r == 0 ? fail(why, -EPROTO, "'%s' is said to be unchanged, but was not known", t->path)
 			      : r;
 	/* Only what may be over by itself: a server that says there is no such file is believed. */
 	if (r < 0 && r != -EHOSTUNREACH && r != -ETIMEDOUT && r != -EIO)
 		return r;
 	if (r < 0)
 		log_note("'%s' can't be asked whether it has changed, so it is taken for what it was: %s",
-			 t->url, why_text(why, r));
+			 t->path, why_text(why, r));
 	return template_meet(t, take(*known), ret, why);
 }
 

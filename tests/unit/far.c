@@ -193,8 +193,8 @@ struct image *far_image(struct far *far, const char *name, const struct object *
 
 	far_open_net(far);
 	bench_open_store(far->bench);
-	if (fetched_image_new(far->bench->context.store, far->net, identity, object, "", NULL, 0, &img, &why) <
-	    0)
+	if (fetched_image_new(far->bench->context.store, far->net, identity, object, object->url, "", NULL, 0,
+			      &img, &why) < 0)
 		fail_msg("%s", why.text);
 	for (size_t i = 0;; i++) {
 		assert_true(i < sizeof(far->open) / sizeof(far->open[0]));

@@ -204,15 +204,15 @@ static void takes_a_first_chunk_that_was_fetched(void **state)
 
 	(void)far_stats(far);
 	bench_open_store(far->bench);
-	assert_int_equal(fetched_image_new(far->bench->context.store, far->net, STORE_FETCHED "a", &o, "",
-					   far->bytes, CHUNK, &img, NULL),
+	assert_int_equal(fetched_image_new(far->bench->context.store, far->net, STORE_FETCHED "a", &o, o.url,
+					   "", far->bytes, CHUNK, &img, NULL),
 			 0);
 	far_assert_reads(far, img, 0, CHUNK);
 	assert_int_equal(far_stats(far).requests, 0);
 	image_unref(img);
 	/* Less than a chunk is none. */
-	assert_int_equal(fetched_image_new(far->bench->context.store, far->net, STORE_FETCHED "b", &o, "",
-					   far->bytes, CHUNK - 1, &img, NULL),
+	assert_int_equal(fetched_image_new(far->bench->context.store, far->net, STORE_FETCHED "b", &o, o.url,
+					   "", far->bytes, CHUNK - 1, &img, NULL),
 			 0);
 	assert_int_equal(fetched_bytes(img), 0);
 	image_unref(img);
