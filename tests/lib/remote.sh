@@ -28,6 +28,10 @@ remote_end() {
 	set +e
 	stop_serving
 	stop_faulty
+	# Agents of the test's own, and of the keyrings that goalfs looked into.
+	for home in "$TEST_TMP/gnupg" "$HOME/.gnupg"; do
+		[ ! -d "$home" ] || gpgconf --homedir "$home" --kill all
+	done
 	(exit $remote_status)
 	test_end
 }
@@ -127,6 +131,34 @@ index_entry() {
 	} | awk -F '[=[]' 'NF > 1 { if (!($1 in line)) order[++n] = $1; line[$1] = $0 }
 		END { for (i = 1; i <= n; i++) if (line[order[i]] !~ /=$/) print line[order[i]] }'
 	echo
+}
+
+# ---- signatures ----
+
+gpg_run() {
+	mkdir -p -m 0700 "$TEST_TMP/gnupg"
+	gpg --homedir "$TEST_TMP/gnupg" --batch --quiet --no-tty --yes --pinentry-mode loopback --passphrase '' "$@" \
+		2>>"$TEST_TMP/log-gpg" || fail "gpg $*"
+}
+
+# The same, when the keys are made: they are old, so that no clock doubts them.
+gpg_past() {
+	gpg_run --faked-system-time 20200101T120000 "$@"
+}
+
+gpg_fingerprint() {
+	gpg_run --with-colons --list-keys "$1" | awk -F: '/^fpr/ { print $10; exit }'
+}
+
+# gpg_key NAME [EXPIRES]: a key for signing, and $TEST_TMP/NAME.key, its public half.
+gpg_key() {
+	gpg_past --quick-generate-key "$1" ed25519 cert,sign "${2:-never}"
+	gpg_run --output "$TEST_TMP/$1.key" --armor --export "$1"
+}
+
+# gpg_clear NAME FILE OUT: clear-signed by that key.
+gpg_clear() {
+	gpg_run --output "$3" --local-user "$1" --clearsign "$2"
 }
 
 # ---- the mount ----
