@@ -89,19 +89,30 @@ static void row_free(struct row *row)
 	free(row);
 }
 
+/* With the lock held. */
+static struct row *find_at_work(const struct verdicts *v)
+{
+	struct row *row = v->rows;
+
+	while (row && !row->has_thread)
+		row = row->next;
+	return row;
+}
+
 void verdicts_end(struct verdicts *v)
 {
-	{
-		LOCKED(&v->lock);
+	struct row *row;
 
-		v->ending = true;
+	(void)pthread_mutex_lock(&v->lock);
+	v->ending = true;
+	while ((row = find_at_work(v))) {
+		row->has_thread = false;
+		(void)pthread_mutex_unlock(&v->lock);
+		/* None is begun any more, so this stays the row's last. */
+		(void)pthread_join(row->thread, NULL);
+		(void)pthread_mutex_lock(&v->lock);
 	}
-	/* From here on nobody adds a row or a thread. */
-	for (struct row *row = v->rows; row; row = row->next)
-		if (row->has_thread) {
-			(void)pthread_join(row->thread, NULL);
-			row->has_thread = false;
-		}
+	(void)pthread_mutex_unlock(&v->lock);
 }
 
 void verdicts_free(struct verdicts *v)
@@ -198,7 +209,7 @@ enum verdict_state verdicts_state(struct verdicts *v, const char *identity, unsi
 		struct row *row = find_row(v, identity);
 
 		if (row && row->state == VERDICT_VERIFYING && ret_percent)
-			*ret_percent = (unsigned)(row->done * 100 / row->size);
+			*ret_percent = row->size ? (unsigned)(row->done * 100 / row->size) : 100;
 		if (row && row->state == VERDICT_REJECTED && why)
 			*why = row->why;
 		if (row && row->state != VERDICT_UNVERIFIED)
@@ -239,6 +250,9 @@ static int hash_file(struct row *row, gcry_md_hd_t md, struct why *why)
 		const size_t n = min_u64(STEP, row->size - at);
 		int r = row->verdicts->ending ? -ECANCELED : image_pread(row->file, buf, n, at, why);
 
+		/* Words for verdicts, and this is none: a server that denies access says nothing of the bytes. */
+		if (r == -EBADMSG || r == -EACCES)
+			return -EIO;
 		if (r < 0)
 			return r;
 		gcry_md_write(md, buf, n);
@@ -276,9 +290,6 @@ static int check_digests(struct row *row, struct why *why)
 	if (row->sha256)
 		(void)gcry_md_enable(md, GCRY_MD_SHA256);
 	r = hash_file(row, md, why);
-	/* Words for verdicts, and a file that can't be read is none. */
-	if (r == -EBADMSG || r == -EACCES)
-		r = -EIO;
 	if (r == 0 && row->sha512)
 		r = compare(row, md, GCRY_MD_SHA512, "sha512", row->sha512, why);
 	if (r == 0 && row->sha256)
