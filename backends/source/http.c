@@ -50,7 +50,10 @@ static int on_head(void *arg, const struct net_head *head, struct why *why)
 	return a->unchanged ? 0 : object_new(a->url, head, a->object, why);
 }
 
-/* From a server without ranges more comes than was asked for; it is not wanted now. */
+/*
+ * From a server without ranges more comes than was asked for; it is not wanted
+ * now. Else the answer ends by itself, and its connection serves the next request.
+ */
 static int on_data(void *arg, const void *buf, size_t count, uint64_t offset, struct why *why)
 {
 	struct ask *a = arg;
@@ -58,7 +61,7 @@ static int on_data(void *arg, const void *buf, size_t count, uint64_t offset, st
 
 	memcpy(a->chunk + a->count, buf, n);
 	a->count += n;
-	return a->count == FETCH_CHUNK ? -ECANCELED : 0;
+	return a->count == FETCH_CHUNK && !a->object->has_ranges ? -ECANCELED : 0;
 }
 
 static void on_done(void *arg, int error, const struct why *why)
@@ -125,7 +128,8 @@ static int ask_server(struct context *context, const struct template *t, const s
 		r = ask_wait(context->net, a, transfer, why);
 	(void)pthread_cond_destroy(&a->moved);
 	(void)pthread_mutex_destroy(&a->lock);
-	return r;
+	/* 416, for a range that begins with the first byte. */
+	return r == -ERANGE ? fail(why, -EBADMSG, "'%s' is empty", t->path) : r;
 }
 
 /* ---- what is remembered ---- */
@@ -184,7 +188,11 @@ static int new_fetched(struct context *context, const struct template *met, cons
 			: -ENOMEM;
 }
 
-/* The object was told by the server just now, with its first chunk. */
+/*
+ * The object was told by the server just now, with its first chunk. One that can't
+ * be a template is not remembered: it may be a page that somebody on the way has put
+ * in its place.
+ */
 static int meet_new(struct context *context, struct template *t, struct ask *a, struct template **ret,
 		    struct why *why)
 {
@@ -193,10 +201,10 @@ static int meet_new(struct context *context, struct template *t, struct ask *a, 
 	int r;
 
 	memcpy(o->head, a->chunk, min_u64(a->count, OBJECT_HEAD));
-	remember(context, t, o);
 	r = template_meet(t, o, ret, why);
 	if (r < 0)
 		return r;
+	remember(context, t, (*ret)->object);
 	/* Its first chunk goes into the store; if it can't, it will be asked for once more. */
 	(void)new_fetched(context, *ret, a->chunk, a->count, &img, NULL);
 	return 0;
