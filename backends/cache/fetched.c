@@ -61,14 +61,15 @@ static struct stream *find_stream(struct fetched *f, uint64_t offset)
 		if (s->used < oldest->used)
 			oldest = s;
 	}
-	*oldest = (struct stream){ .next = offset };
+	*oldest = (struct stream){ .begun = offset, .next = offset };
 	return oldest;
 }
 
 /*
- * What to read ahead behind this read: nothing for the first of a row, and then
- * ever more. When half of it is used up the whole is asked for again, so that requests
- * are long and the next one is under way before the last one has come in.
+ * What to read ahead behind this read: nothing for the first of a row, nor until the row
+ * is a chunk long (a header, read in pieces, leads nowhere), and then ever more. When half
+ * of it is used up the whole is asked for again, so that requests are long and the next
+ * one is under way before the last one has come in.
  */
 static struct run_of_chunks read_on(struct fetched *f, uint64_t offset, uint64_t count)
 {
@@ -85,7 +86,8 @@ static struct run_of_chunks read_on(struct fetched *f, uint64_t offset, uint64_t
 		run = chunks_of(s->wished, end + s->window - s->wished);
 		s->wished = end + s->window;
 	}
-	s->window = min_u64(max_u64(2 * s->window, WINDOW_FIRST), FETCH_REQUEST_MAX);
+	if (end - s->begun >= FETCH_CHUNK)
+		s->window = min_u64(max_u64(2 * s->window, WINDOW_FIRST), FETCH_REQUEST_MAX);
 	return run;
 }
 

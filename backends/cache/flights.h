@@ -72,6 +72,7 @@ int flights_place(struct fetched *f, uint64_t chunk, const void *bytes, size_t c
 
 /* A row of reads, each beginning where the last one ended. */
 struct stream {
+	uint64_t begun;	 /* byte */
 	uint64_t next;	 /* byte */
 	uint64_t window; /* bytes that are read ahead; 0: nothing yet */
 	uint64_t wished; /* byte up to which that was asked for */
