@@ -251,7 +251,7 @@ static char *stands_for(struct mount *m, const struct goal *goal)
 	if (library_find(m->library, goal->template, goal->arch, &t, NULL) < 0)
 		return NULL;
 	met = template_met(t);
-	return template_stands_for(met ?: t) ? strdup(template_stands_for(met ?: t)) : NULL;
+	return (met ?: t)->stands_for ? strdup((met ?: t)->stands_for) : NULL;
 }
 
 /*
@@ -650,7 +650,7 @@ static int list_templates(struct mount *m, struct listing *l)
 		return r;
 	for (size_t i = 0; i < n && r == 0; i++)
 		for (const char *const *f = m->formats; *f && r == 0 && !list[i]->hidden; f++)
-			r = listing_add(l, plain_goal(list[i], *f), template_stands_for(list[i]) ?: "");
+			r = listing_add(l, plain_goal(list[i], *f), list[i]->stands_for ?: "");
 	templates_free(list, n);
 	if (l->n)
 		qsort(l->entry, l->n, sizeof(*l->entry), compare_cookie);
@@ -863,7 +863,7 @@ struct rejection {
 
 static bool is_of_file(const struct node *node, const char *identity)
 {
-	const size_t n = strlen(node->identity);
+	const size_t n = strcspn(node->identity, "\n");
 
 	return !node->text && strncmp(identity, node->identity, n) == 0 && (!identity[n] || identity[n] == ' ');
 }

@@ -22,7 +22,7 @@ void resolved_done(struct resolved *r)
 
 const char *resolved_identity(const struct resolved *r)
 {
-	return r->text ?: template_stands_for(r->template);
+	return r->text ?: r->template->stands_for;
 }
 
 /* The template's facts, as far as the library knows them. */

@@ -85,19 +85,23 @@ struct template
 	char *proxy;	       /* net_request's; NULL: as the environment says */
 	struct object *object; /* what was met; owned; NULL before */
 	/*
-	 * What the index promises of the file, as an identity: enough for a name to stand for, though
-	 * nobody has met it. NULL when it promises nothing that identifies it.
+	 * What the index promises of the file, as an identity: enough for a name to
+	 * stand for, though nobody has met it. NULL when it promises nothing that
+	 * identifies it.
 	 */
 	char *claim;
+	/*
+	 * What a name that stands for this template stands for: the claim, else the
+	 * identity; then, behind a newline, what the index says that goals depend on
+	 * besides. An index that says something else of the same file gives other goals. NULL: meet it first.
+	 */
+	char *stands_for;
 
 	/* Private to the library. */
 	struct template_file *file; /* NULL for a remote one */
 	struct template_met *met;   /* NULL for a local one, and for one that is what was met */
 	unsigned refs;
 };
-
-/* What a name that stands for this template stands for: the claim, else the identity. NULL: meet it first. */
-const char *template_stands_for(const struct template *t);
 
 /* A ref to what a remote template turned out to be, or NULL: nobody has met it yet. A local one is itself. */
 struct template *template_met(struct template *t);

@@ -81,6 +81,9 @@ void template_met_free(struct template_met *met); /* accepts NULL */
 /* Codec, and format if it shows, by a file's first bytes (zeros behind its end). */
 int template_sniff(struct template *t, const char head[static SNIFF_BYTES], struct why *why);
 
+/* Fills in stands_for, from what is known by now. */
+int template_name_it(struct template *t);
+
 /* Whether nobody could tell the one from the other. */
 bool template_same(const struct template *a, const struct template *b);
 

@@ -58,7 +58,7 @@ int template_attach_url(struct template *t, const char *url, const char *proxy, 
 	t->path = net_url_shown(url);
 	if (!t->path || copy_text(&t->url, url) < 0 || copy_text(&t->proxy, proxy) < 0)
 		return -ENOMEM;
-	return make_claim(t);
+	return make_claim(t) < 0 ? -ENOMEM : template_name_it(t);
 }
 
 /* What there is of a trust's keys; none of them: nothing could be checked, and so nothing is promised. */
@@ -82,11 +82,6 @@ int template_attach_sig(struct template *t, const char *url, const struct trust 
 	if (!trust->check || trust->n_key_files + trust->n_fingerprints + (trust->key_file != NULL) == 0)
 		return 0;
 	return copy_text(&t->sig_url, url) < 0 ? -ENOMEM : copy_trust(t, trust);
-}
-
-const char *template_stands_for(const struct template *t)
-{
-	return t->claim ?: t->identity;
 }
 
 /* ---- the second template ---- */
@@ -129,12 +124,19 @@ static int copy_texts(struct template *to, const struct template *from)
 		char **to;
 		const char *from;
 	} texts[] = {
-		{ &to->name, from->name },	   { &to->title, from->title },
-		{ &to->arch, from->arch },	   { &to->osinfo, from->osinfo },
-		{ &to->format, from->format },	   { &to->lvexpand, from->lvexpand },
-		{ &to->checksum, from->checksum }, { &to->checksum256, from->checksum256 },
-		{ &to->path, from->path },	   { &to->url, from->url },
-		{ &to->sig_url, from->sig_url },   { &to->proxy, from->proxy },
+		{ &to->name, from->name },
+		{ &to->title, from->title },
+		{ &to->arch, from->arch },
+		{ &to->osinfo, from->osinfo },
+		{ &to->format, from->format },
+		{ &to->lvexpand, from->lvexpand },
+		{ &to->checksum, from->checksum },
+		{ &to->checksum256, from->checksum256 },
+		{ &to->path, from->path },
+		{ &to->url, from->url },
+		{ &to->stands_for, from->stands_for },
+		{ &to->sig_url, from->sig_url },
+		{ &to->proxy, from->proxy },
 		{ &to->claim, from->claim },
 	};
 
@@ -194,6 +196,9 @@ int template_as_met(const struct template *t, struct object *object, struct temp
 	r = template_sniff(met, (const char *)object->head, why);
 	if (r == 0)
 		r = make_identity(met);
+	/* Where there is a claim the name goes on standing for what it stood for before. */
+	if (r == 0 && !met->stands_for)
+		r = template_name_it(met);
 	if (r == 0)
 		*ret = take(met);
 	return r;

@@ -72,6 +72,7 @@ void template_unref(struct template *t)
 	free_texts(t->sig_keys);
 	free_texts(t->sig_fingerprints);
 	free(t->claim);
+	free(t->stands_for);
 	object_free(t->object);
 	free_file(t->file);
 	template_met_free(t->met);
@@ -211,6 +212,17 @@ static char *identity_of(const struct template *t, const char *canonical, ino_t 
 			t->mtime.tv_nsec, (uint64_t)inode);
 }
 
+int template_name_it(struct template *t)
+{
+	const char *base = t->claim ?: t->identity;
+
+	if (!base)
+		return 0;
+	t->stands_for = text_new("%s\nformat=%s size=%" PRIu64 " expand=%u lvexpand=%s", base, t->format ?: "",
+				 t->size, t->expand, t->lvexpand ?: "");
+	return t->stands_for ? 0 : -ENOMEM;
+}
+
 static int new_file(struct template *t, struct place *place, const char *relative, ino_t inode)
 {
 	t->file = calloc(1, sizeof(*t->file));
@@ -249,7 +261,8 @@ int template_attach(struct template *t, struct place *place, const char *relativ
 	t->uid = st.st_uid;
 	t->gid = st.st_gid;
 	t->identity = identity_of(t, spot->path, st.st_ino);
-	return t->identity ? new_file(t, place, relative, st.st_ino) : -ENOMEM;
+	r = t->identity ? template_name_it(t) : -ENOMEM;
+	return r < 0 ? r : new_file(t, place, relative, st.st_ino);
 }
 
 static bool is_seen(const struct template *t, const struct stat *st)
