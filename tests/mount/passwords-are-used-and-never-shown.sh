@@ -38,7 +38,8 @@ stop_serving
 "$GOALFS" --cache "$TEST_CACHE" -v --list "$with_password" >>"$TEST_TMP/shown" 2>&1
 assert_fails "$GOALFS" --no-cache -v --list "$with_password"
 cat "$TEST_TMP/output" >>"$TEST_TMP/shown"
-! grep -n 'pass.*word' "$TEST_TMP/shown" || fail "the password shows"
+! grep -nE 'pass(%20| )word' "$TEST_TMP/shown" || fail "the password shows"
+! grep -raE 'pass(%20| )word' "$TEST_CACHE" "$TEST_TMP/other-cache" || fail "the password is in the cache"
 
 serve
 printf 'machine 127.0.0.1\nlogin user\npassword "pass word"\n' >"$HOME/.netrc"
@@ -47,4 +48,4 @@ rm -rf "$TEST_CACHE"
 mount_remote -v "$http/private/index"
 assert_same "$TEST_TMP/small.raw" "$TEST_MNT/small.raw"
 umount_library
-! grep 'pass.*word' "$TEST_LOG" || fail "the password shows"
+! grep -nE 'pass(%20| )word' "$TEST_LOG" || fail "the password shows"
