@@ -136,7 +136,7 @@ index_entry() {
 # ---- signatures ----
 
 gpg_run() {
-	mkdir -p -m 0700 "$TEST_TMP/gnupg"
+	[ -d "$TEST_TMP/gnupg" ] || mkdir -m 0700 "$TEST_TMP/gnupg"
 	gpg --homedir "$TEST_TMP/gnupg" --batch --quiet --no-tty --yes --pinentry-mode loopback --passphrase '' "$@" \
 		2>>"$TEST_TMP/log-gpg" || fail "gpg $*"
 }
@@ -168,6 +168,11 @@ mount_remote() {
 	mount_at "" --cache "$TEST_CACHE" "$@"
 }
 
+# What the mount lists, in one line.
+listed() {
+	find "$TEST_MNT" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs
+}
+
 # wait_until SECONDS COMMAND...: until it succeeds.
 wait_until() {
 	wait_n=$(($1 * 10))
@@ -188,7 +193,9 @@ verified() {
 	getfattr --only-values -n user.goalfs.verified "$TEST_MNT/$1" 2>/dev/null || true
 }
 
+# is_verified_as GOAL PATTERN
 is_verified_as() {
+	# shellcheck disable=SC2254 # it is a pattern
 	case $(verified "$1") in $2) ;; *) return 1 ;; esac
 }
 

@@ -53,7 +53,7 @@ ln -s /dev/null "$XDG_CONFIG_HOME/virt-builder/repos.d/masked.conf"
 printf '[masked]\nuri=%s/index-masked\n' "$http" >"$theirs/masked.conf"
 
 mount_remote --formats raw
-assert_equal "$(ls "$TEST_MNT" | xargs)" "ours.raw proxied.raw signed.raw"
+assert_equal "$(listed)" "ours.raw proxied.raw signed.raw"
 assert_same "$TEST_TMP/small.raw" "$TEST_MNT/signed.raw"
 assert_same "$TEST_TMP/small.raw" "$TEST_MNT/proxied.raw"
 [ "$(faulty_stat proxied)" -gt 1 ] || fail "the proxy was not asked"
@@ -69,7 +69,7 @@ wait_until 60 test -e "$TEST_MNT/late.raw"
 assert_same "$TEST_TMP/small.raw" "$TEST_MNT/late.raw"
 kill $late_server
 wait $late_server 2>/dev/null || true
-assert_equal "$(ls "$TEST_MNT" | xargs)" "late.raw ours.raw proxied.raw signed.raw"
+assert_equal "$(listed)" "late.raw ours.raw proxied.raw signed.raw"
 umount_library
 
 # As fstab would, and as virt-builder's users would ask what there is.

@@ -12,7 +12,7 @@ index_entry second small.xz >>"$TEST_LIB/index"
 asked=$(requests /index)
 kill -HUP "$test_pid"
 wait_until 30 test -e "$TEST_MNT/second.raw"
-assert_equal "$(ls "$TEST_MNT" | xargs)" "second.raw small.raw"
+assert_equal "$(listed)" "second.raw small.raw"
 assert_same "$TEST_TMP/small.raw" "$TEST_MNT/second.raw"
 assert_equal "$(requests /index)" $((asked + 1))
 # Gone is gone, and nothing new is nothing sent.

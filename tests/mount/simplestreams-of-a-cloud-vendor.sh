@@ -74,7 +74,7 @@ export VIRT_BUILDER_DIRS
 name=example-noble-24.04-$vendor_arch-server-20240423
 judge() {
 	mount_remote
-	assert_equal "$(ls "$TEST_MNT" | xargs)" "example-jammy-22.04-$vendor_arch-server-20240423.qcow2 \
+	assert_equal "$(listed)" "example-jammy-22.04-$vendor_arch-server-20240423.qcow2 \
 example-jammy-22.04-$vendor_arch-server-20240423.raw $name.qcow2 $name.raw"
 	for template in "$name" "com.example.cloud-server-24.04-$vendor_arch" example-24.04 example-noble example-default; do
 		assert_same "$TEST_TMP/disk.raw" "$TEST_MNT/$template.raw"
