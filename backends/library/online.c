@@ -293,10 +293,11 @@ static void publish(struct online *o, struct found *found, bool is_answer)
 static unsigned pause_after(const struct online *o, unsigned failures)
 {
 	const unsigned regular = o->options.refresh_s;
-	unsigned again = AGAIN_FIRST_S << (failures < 7 ? failures : 7);
+	unsigned again;
 
 	if (failures == 0)
 		return regular;
+	again = AGAIN_FIRST_S << (failures < 8 ? failures - 1 : 7);
 	again = again > AGAIN_LAST_S ? AGAIN_LAST_S : again;
 	return regular && regular < again ? regular : again;
 }
