@@ -15,6 +15,7 @@
 #include "backends/library/index.h"
 #include "backends/library/keyring.h"
 #include "backends/library/signature.h"
+#include "tests/unit/gpghome.h"
 
 #define TEXT	   "[one]\nname=One\n-----x\n- y\n\nfile=one.xz\n"
 #define SIGNED	   "-----BEGIN PGP SIGNED MESSAGE-----\n"
@@ -24,12 +25,6 @@
 
 /* NAME.key, NAME.fpr and NAME.asc for each NAME; and messages of other kinds. */
 static const char script[] =
-	"g() { gpg --batch --quiet --no-tty --yes --passphrase '' --pinentry-mode loopback \"$@\"; }\n"
-	"past() { g --faked-system-time 20200101T120000 \"$@\"; }\n"
-	"later() { g --faked-system-time 20200101T130000 \"$@\"; }\n"
-	"fpr() { gpg --batch --with-colons --list-keys $1 | awk -F: '/^fpr/ {print $10}' | sed -n ${2-1}p; }\n"
-	"edit() { key=$1; shift; printf '%s\\n' \"$@\" save | g --command-fd 0 --edit-key $key; }\n"
-	"clear() { out=$1; shift; g -o $out.asc --clearsign \"$@\" text; }\n"
 	/* Keys, all old, so that a clock that is set back doesn't find them not yet made. */
 	"gpg-agent --daemon >/dev/null\n"
 	"for name in good other nosign revoked; do past --quick-generate-key $name ed25519 cert,sign never; "
@@ -81,52 +76,16 @@ static const char script[] =
 	"{ cat good.sig plain.gpg; } | armor >smuggled.sig.asc\n"
 	"cat good.sig plain.gpg >smuggled.sig\n";
 
-static char root[PATH_MAX], program[PATH_MAX];
+static char root[GPGHOME_MAX], program[PATH_MAX];
 
-static int run(const char *how)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		(void)execl("/bin/sh", "sh", "-c", how, (char *)NULL);
-		_exit(127);
-	}
-	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-/* One home of the user, one directory for everything, one for the keyrings' directories. */
 static int setup_group(void **state)
 {
-	const char *tmp = getenv("TMPDIR");
-	_cleanup_free_ char *all = text_new("set -e; exec 2>log; set -x\n%s", script);
-	char path[PATH_MAX + 16];
-
-	/* The agent's sockets lie in it, and their paths have to fit into 108 bytes. */
-	(void)snprintf(root, sizeof(root), "%s/goalfs-gpg.XXXXXX", tmp && strlen(tmp) < 60 ? tmp : "/tmp");
-	if (!all || !mkdtemp(root) || chdir(root) < 0 || mkdir("gnupg", 0700) < 0 || mkdir("tmp", 0700) < 0 ||
-	    mkdir("home", 0700) < 0)
-		return -1;
-	(void)snprintf(path, sizeof(path), "%s/gnupg", root);
-	(void)setenv("GNUPGHOME", path, 1);
-	(void)snprintf(path, sizeof(path), "%s/home", root);
-	(void)setenv("HOME", path, 1);
-	(void)snprintf(path, sizeof(path), "%s/tmp", root);
-	(void)setenv("TMPDIR", path, 1);
-	if (run(all) == 0)
-		return 0;
-	(void)run("tail -n 20 log >&2");
-	return -1;
+	return gpghome_set_up(script, root);
 }
 
 static int teardown_group(void **state)
 {
-	char command[PATH_MAX + 32];
-
-	(void)run("gpgconf --kill all; gpgconf --remove-socketdir 2>/dev/null");
-	(void)chdir("/");
-	(void)snprintf(command, sizeof(command), "rm -rf '%s'", root);
-	return run(command);
+	return gpghome_tear_down(root);
 }
 
 /* No keyring leaves anything, whatever became of it. */
@@ -134,7 +93,7 @@ static int teardown(void **state)
 {
 	const bool left = rmdir("tmp") < 0;
 
-	return run("rm -rf tmp; mkdir -m 700 tmp") != 0 || left ? -1 : 0;
+	return gpghome_run("rm -rf tmp; mkdir -m 700 tmp") != 0 || left ? -1 : 0;
 }
 
 /* What a file holds, with a NUL behind it. */
@@ -287,7 +246,7 @@ static void test_ends_of_lines(void **state)
 
 	assert_good(k, "crlf.asc", "[one]\r\nname=One\r\n-----x\r\n- y\r\n\r\nfile=one.xz\r\n");
 	assert_good(k, "unended.asc", "[one]name=One-----x- yfile=one.xz\n");
-	assert_int_equal(run("sed 's/^name=One$/&   /' good.asc >blanks.asc"), 0);
+	assert_int_equal(gpghome_run("sed 's/^name=One$/&   /' good.asc >blanks.asc"), 0);
 	assert_good(k, "blanks.asc", TEXT);
 }
 
@@ -302,14 +261,14 @@ static void test_what_stands_around_goes(void **state)
 {
 	_cleanup_(keyring_freep) struct keyring *k = keyring_of("good.key", NULL);
 
-	assert_int_equal(run("{ echo '[evil]'; cat good.asc; echo '[more]'; } >around.asc"), 0);
+	assert_int_equal(gpghome_run("{ echo '[evil]'; cat good.asc; echo '[more]'; } >around.asc"), 0);
 	assert_good(k, "around.asc", TEXT);
 }
 
 static void test_bad_signature(void **state)
 {
-	assert_int_equal(run("sed 's/^name=One/name=Two/' good.asc >tampered.asc"), 0);
-	assert_int_equal(run("sed '/^- y/d; /^- - y/d' good.asc >shortened.asc"), 0);
+	assert_int_equal(gpghome_run("sed 's/^name=One/name=Two/' good.asc >tampered.asc"), 0);
+	assert_int_equal(gpghome_run("sed '/^- y/d; /^- - y/d' good.asc >shortened.asc"), 0);
 	{
 		_cleanup_(keyring_freep) struct keyring *k = keyring_of("good.key", NULL);
 		_cleanup_free_ char *fpr = fingerprint("good");
@@ -407,11 +366,11 @@ static void test_unknown_signers_are_told_last(void **state)
 	_cleanup_free_ char *old = fingerprint("old");
 	_cleanup_(keyring_freep) struct keyring *known = keyring_of("old.key", NULL);
 
-	assert_int_equal(run("g() { gpg --batch --quiet --no-tty --yes \"$@\"; };"
-			     "packets() { sed -n '/^-----BEGIN PGP SIGNATURE/,$p' $1 | g --dearmor; };"
-			     "{ sed '/^-----BEGIN PGP SIGNATURE/,$d' stale.asc;"
-			     "  { packets good.asc; packets stale.asc; } | g --enarmor |"
-			     "  sed 's/ARMORED FILE/SIGNATURE/; /^Comment/d'; } >mixed.asc 2>>log"),
+	assert_int_equal(gpghome_run("g() { gpg --batch --quiet --no-tty --yes \"$@\"; };"
+				     "packets() { sed -n '/^-----BEGIN PGP SIGNATURE/,$p' $1 | g --dearmor; };"
+				     "{ sed '/^-----BEGIN PGP SIGNATURE/,$d' stale.asc;"
+				     "  { packets good.asc; packets stale.asc; } | g --enarmor |"
+				     "  sed 's/ARMORED FILE/SIGNATURE/; /^Comment/d'; } >mixed.asc 2>>log"),
 			 0);
 	assert_refused(known, "mixed.asc", -EBADMSG,
 		       "the signature of 'index' by key FPR expired on 2020-01-02", old);
@@ -586,7 +545,7 @@ static void test_gpg_not_installed(void **state)
 {
 	_cleanup_free_ char *command = text_new("PATH=/nowhere exec '%s' --without-gpg", program);
 
-	assert_int_equal(run(command), 0);
+	assert_int_equal(gpghome_run(command), 0);
 }
 
 /* Messages that are no clear-signed text. */
@@ -621,7 +580,8 @@ static void test_two_messages(void **state)
 	for (size_t i = 0; i < count; i++)
 		lines += bytes[i] == '\n';
 	want = text_new("'index' has more than one signed part, another begins in line %u", lines + 1);
-	assert_int_equal(run("cat good.asc other.asc >two.asc; cat good.asc kinds.asc >two-kinds.asc"), 0);
+	assert_int_equal(gpghome_run("cat good.asc other.asc >two.asc; cat good.asc kinds.asc >two-kinds.asc"),
+			 0);
 	assert_refused(k, "two.asc", -EBADMSG, want, NULL);
 	assert_refused(k, "two-kinds.asc", -EBADMSG, want, NULL);
 }
@@ -758,7 +718,7 @@ static void test_detached(void **state)
 	_cleanup_(keyring_freep) struct keyring *k = keyring_of("good.key", NULL);
 	_cleanup_(keyring_freep) struct keyring *wrong = keyring_of("other.key", NULL);
 
-	assert_int_equal(run("{ cat text; echo; } >longer; printf '' >none"), 0);
+	assert_int_equal(gpghome_run("{ cat text; echo; } >longer; printf '' >none"), 0);
 	assert_int_equal(check_detached(k, "good.sig", "text", NULL), 0);
 	assert_int_equal(check_detached(k, "good.sig.asc", "text", NULL), 0);
 	assert_detached_refused(k, "good.sig", "longer", -EBADMSG,
@@ -792,11 +752,12 @@ static void test_detached_over_a_large_file(void **state)
 	put("large", "x", 1);
 	assert_int_equal(truncate("large", 64 * MiB), 0);
 	assert_int_equal(
-		run("gpg --batch --quiet --no-tty --yes --passphrase '' --pinentry-mode loopback -u good "
-		    "-o large.sig --detach-sign large 2>>log"),
+		gpghome_run(
+			"gpg --batch --quiet --no-tty --yes --passphrase '' --pinentry-mode loopback -u good "
+			"-o large.sig --detach-sign large 2>>log"),
 		0);
 	assert_int_equal(check_detached(k, "large.sig", "large", NULL), 0);
-	assert_int_equal(run("printf y | dd of=large bs=1 seek=50000000 conv=notrunc 2>>log"), 0);
+	assert_int_equal(gpghome_run("printf y | dd of=large bs=1 seek=50000000 conv=notrunc 2>>log"), 0);
 	assert_int_equal(check_detached(k, "large.sig", "large", NULL), -EBADMSG);
 }
 
