@@ -43,6 +43,7 @@ void far_close_net(struct far *far);
 
 /* Of what was counted since the last time; begins anew. */
 struct far_stats far_stats(struct far *far);
+struct far_stats far_peek(struct far *far); /* the same, without beginning anew */
 
 /* The object as the server tells it, at FAULTS ("" for none, else "/fault/..."). */
 struct object far_object(struct far *far, const char *faults);

@@ -1,0 +1,658 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The library over real servers: fetched, kept, asked again, refused. */
+#include "tests/unit/test.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backends/library/private.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "tests/unit/far.h"
+#include "tests/unit/gpghome.h"
+
+#define SUM8 "0123456789abcdef"
+#define SUM  SUM8 SUM8 SUM8 SUM8 SUM8 SUM8 SUM8 SUM8
+
+#define ENTRY(name, file) "[" name "]\nname=The " name "\narch=x86_64\nsize=1048576\nfile=" file "\n"
+#define A		  ENTRY("a", "a.xz") "checksum[sha512]=" SUM "\n\n"
+#define B		  ENTRY("b", "sub dir/b.img") "\n"
+#define C		  ENTRY("c", "c.xz") "\n"
+
+/* Messages of "good" and "other", and their keys. */
+static const char script[] =
+	"for name in good other; do past --quick-generate-key $name ed25519 cert,sign never; "
+	"done\n"
+	"printf '" A B "' >text\n"
+	"for name in good other; do\n"
+	"	clear $name -u $name\n"
+	"	g -o $name.key --armor --export $name\n"
+	"done\n"
+	"printf '" C "' >text\n"
+	"clear later -u good\n"
+	"clear evil -u other\n";
+
+static char home[GPGHOME_MAX];
+
+static int setup_group(void **state)
+{
+	return gpghome_set_up(script, home);
+}
+
+static int teardown_group(void **state)
+{
+	return gpghome_tear_down(home);
+}
+
+struct world {
+	struct far *far;
+	int kept;
+	bool watches; /* as a mount does */
+	bool checks;
+	const char *key; /* the library borrows it */
+	struct library *lib;
+
+	pthread_mutex_t lock;
+	struct text heard; /* " NAME NAME "; guarded */
+};
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	_cleanup_free_ char *kept = NULL;
+
+	w->far = far_new();
+	w->far->options.tries = 2;
+	kept = text_new("%s/kept", w->far->bench->dir);
+	assert_int_equal(mkdir(kept, 0700), 0);
+	w->kept = open(kept, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(w->kept >= 0);
+	(void)pthread_mutex_init(&w->lock, NULL);
+	far_serve(w->far, NULL);
+	far_open_net(w->far);
+	*state = w;
+	return 0;
+}
+
+static void close_library(struct world *w)
+{
+	library_close(w->lib);
+	w->lib = NULL;
+	text_done(&w->heard);
+	w->heard = TEXT_EMPTY;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	close_library(w);
+	far_free(w->far);
+	(void)close(w->kept);
+	free(w);
+	return 0;
+}
+
+static void hear(void *arg, const char *name)
+{
+	struct world *w = arg;
+	LOCKED(&w->lock);
+
+	text_add(&w->heard, " %s ", name ? name : "*");
+}
+
+static bool was_heard(struct world *w, const char *name)
+{
+	_cleanup_free_ char *padded = text_new(" %s ", name);
+	LOCKED(&w->lock);
+
+	return w->heard.chars && strstr(w->heard.chars, padded);
+}
+
+static void await_heard(struct world *w, const char *name)
+{
+	while (!was_heard(w, name))
+		(void)usleep(1000);
+}
+
+static void put(struct world *w, const char *name, const char *text)
+{
+	far_put(w->far, name, text, strlen(text));
+}
+
+/* What gpg made, put where the server finds it. */
+static void put_made(struct world *w, const char *made)
+{
+	_cleanup_free_ char *command = text_new("cp '%s' '%s/tmp' && mv '%s/tmp' '%s/index.asc'", made,
+						w->far->www, w->far->www, w->far->www);
+
+	assert_int_equal(gpghome_run(command), 0);
+}
+
+static int try_open(struct world *w, const char *const *urls, size_t n, struct why *why)
+{
+	int r = library_open(
+		&(struct library_options){
+			.sources = urls,
+			.n_sources = n,
+			.check_signature = w->checks,
+			.key_files = &w->key,
+			.n_key_files = w->key != NULL,
+			.net = w->far->net,
+			.kept_dirfd = w->kept,
+			.changed = w->watches ? hear : NULL,
+			.arg = w,
+		},
+		&w->lib, why);
+
+	if (r == 0 && w->watches)
+		assert_int_equal(library_watch(w->lib, NULL), 0);
+	return r;
+}
+
+static int open_at(struct world *w, const char *path, struct why *why)
+{
+	_cleanup_free_ char *url = peer_url(&w->far->peer, "%s", path);
+	const char *const urls[] = { url };
+
+	return try_open(w, urls, 1, why);
+}
+
+static void open_well(struct world *w, const char *path)
+{
+	struct why why = { "" };
+	int r = open_at(w, path, &why);
+
+	if (r < 0)
+		fail_msg("%s", why_text(&why, r));
+}
+
+static struct template *find(struct world *w, const char *name)
+{
+	struct template *t = NULL;
+
+	(void)library_find(w->lib, name, "x86_64", &t, NULL);
+	return t;
+}
+
+/* What is there, names in a row. */
+static void assert_lists(struct world *w, const char *want)
+{
+	struct text have = TEXT_EMPTY;
+	struct template **t;
+	size_t n;
+
+	assert_int_equal(library_list(w->lib, &t, &n), 0);
+	text_add(&have, "%s", "");
+	for (size_t i = 0; i < n; i++)
+		text_add(&have, "%s%s", i ? " " : "", t[i]->name);
+	templates_free(t, n);
+	assert_string_equal(have.chars, want);
+	text_done(&have);
+}
+
+/* ---- what is found ---- */
+
+static void templates_are_found(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *url = NULL;
+	struct template *t;
+
+	put(w, "index", A B);
+	open_well(w, "/index");
+	assert_int_equal(far_stats(w->far).requests, 1);
+	assert_lists(w, "a b");
+	t = find(w, "a");
+	url = peer_url(&w->far->peer, "/a.xz");
+	assert_string_equal(t->url, url);
+	assert_string_equal(t->title, "The a");
+	assert_int_equal(t->size, 1048576);
+	assert_string_equal(t->claim, "sha512:" SUM);
+	assert_true(t->mtime.tv_sec > 1700000000);
+	/* Nobody has looked at it. */
+	assert_null(t->identity);
+	assert_null(template_met(t));
+	template_unref(t);
+	t = find(w, "b");
+	free(url);
+	url = peer_url(&w->far->peer, "/sub%%20dir/b.img");
+	assert_string_equal(t->url, url);
+	assert_null(t->claim);
+	template_unref(t);
+	assert_int_equal(far_stats(w->far).requests, 0);
+}
+
+static void what_leads_out_costs_its_entry(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "index",
+	    ENTRY("up", "../x.xz") "\n" ENTRY("root", "/x.xz") "\n" ENTRY(
+		    "away", "http://example.org/x.xz") "\n" A ENTRY("in", "a/../../x.xz") "\n" B);
+	open_well(w, "/index");
+	assert_lists(w, "a b");
+}
+
+static void an_index_that_is_none(void **state)
+{
+	struct world *w = *state;
+	struct why why = { "" };
+
+	put(w, "index", "<html>Sign in to the hotel's network</html>\n");
+	assert_true(open_at(w, "/index", &why) < 0);
+	assert_non_null(strstr(why.text, "/index"));
+	/* And it is not kept. */
+	assert_true(open_at(w, "/fault/status:503/index", &why) < 0);
+}
+
+/* ---- asking again ---- */
+
+/* Until that many requests have been made since far_stats. */
+static void await_requests(struct world *w, unsigned n)
+{
+	while (far_peek(w->far).requests < n)
+		(void)usleep(1000);
+}
+
+static void refresh(struct world *w, unsigned requests)
+{
+	library_refresh(w->lib);
+	await_requests(w, requests);
+}
+
+static void what_is_unchanged_is_not_sent_again(void **state)
+{
+	struct world *w = *state;
+	struct template *t, *same;
+
+	w->watches = true;
+	put(w, "index", A B);
+	open_well(w, "/index");
+	t = find(w, "a");
+	(void)far_stats(w->far);
+	refresh(w, 1);
+	/* Another round behind it says that the first one is over. */
+	put(w, "index", A B C);
+	library_refresh(w->lib);
+	await_heard(w, "c");
+	assert_false(was_heard(w, "a"));
+	assert_false(was_heard(w, "b"));
+	same = find(w, "a");
+	assert_ptr_equal(same, t);
+	template_unref(same);
+	template_unref(t);
+	assert_int_equal(far_stats(w->far).bytes, strlen(A B C));
+}
+
+static void changes_are_told_by_name(void **state)
+{
+	struct world *w = *state;
+
+	w->watches = true;
+	put(w, "index", A B);
+	open_well(w, "/index");
+	put(w, "index", A C);
+	library_refresh(w->lib);
+	await_heard(w, "b");
+	await_heard(w, "c");
+	assert_false(was_heard(w, "a"));
+	assert_lists(w, "a c");
+}
+
+/* It would be asked for again, and be another one to whoever has it open. */
+static void what_was_met_stays_met(void **state)
+{
+	struct world *w = *state;
+	struct template *t, *met, *again, *same;
+	struct object *o = calloc(1, sizeof(*o));
+
+	w->watches = true;
+	put(w, "index", A B);
+	open_well(w, "/index");
+	t = find(w, "a");
+	*o = (struct object){ .url = strdup(t->url), .etag = strdup("\"1\""), .length = 5, .mtime = -1 };
+	assert_int_equal(template_meet(t, o, &met, NULL), 0);
+	put(w, "index", "# of today\n" A C);
+	library_refresh(w->lib);
+	await_heard(w, "c");
+	same = find(w, "a");
+	assert_ptr_equal(same, t);
+	again = template_met(same);
+	assert_ptr_equal(again, met);
+	template_unref(again);
+	template_unref(same);
+	/* With another checksum it is another file. */
+	put(w, "index",
+	    ENTRY("a", "a.xz") "checksum[sha512]=f"
+			       "edcba9876543210" SUM8 SUM8 SUM8 SUM8 SUM8 SUM8 SUM8 "\n");
+	library_refresh(w->lib);
+	await_heard(w, "a");
+	same = find(w, "a");
+	assert_ptr_not_equal(same, t);
+	assert_null(template_met(same));
+	template_unref(same);
+	template_unref(met);
+	template_unref(t);
+}
+
+/* ---- down ---- */
+
+static void without_server_and_copy(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *url = peer_url(&w->far->peer, "/index");
+	const char *const urls[] = { url };
+	struct why why = { "" };
+
+	peer_stop(&w->far->peer);
+	assert_int_equal(try_open(w, urls, 1, &why), -EHOSTUNREACH);
+	assert_non_null(strstr(why.text, "can't be reached"));
+	/* A mount goes on asking. */
+	w->watches = true;
+	assert_int_equal(try_open(w, urls, 1, &why), 0);
+	assert_lists(w, "");
+}
+
+static void the_kept_copy_stands_in(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *url = peer_url(&w->far->peer, "/index");
+	const char *const urls[] = { url };
+	struct template *t;
+	struct timespec mtime;
+
+	put(w, "index", A B);
+	open_well(w, "/index");
+	t = find(w, "a");
+	mtime = t->mtime;
+	template_unref(t);
+	close_library(w);
+	peer_stop(&w->far->peer);
+	for (int i = 0; i < 2; i++) {
+		w->watches = i;
+		assert_int_equal(try_open(w, urls, 1, NULL), 0);
+		assert_lists(w, "a b");
+		t = find(w, "a");
+		assert_int_equal(t->mtime.tv_sec, mtime.tv_sec);
+		template_unref(t);
+		close_library(w);
+	}
+}
+
+/* A restart asks whether there is a newer one, and takes what it has if not. */
+static void the_kept_copy_saves_the_bytes(void **state)
+{
+	struct world *w = *state;
+	struct far_stats s;
+
+	put(w, "index", A B);
+	open_well(w, "/index");
+	close_library(w);
+	(void)far_stats(w->far);
+	open_well(w, "/index");
+	assert_lists(w, "a b");
+	s = far_stats(w->far);
+	assert_int_equal(s.requests, 1);
+	assert_int_equal(s.bytes, 0);
+	close_library(w);
+	put(w, "index", C);
+	open_well(w, "/index");
+	assert_lists(w, "c");
+}
+
+static void nothing_is_kept_nowhere(void **state)
+{
+	struct world *w = *state;
+	int kept = w->kept;
+
+	w->kept = -1;
+	put(w, "index", A B);
+	open_well(w, "/index");
+	close_library(w);
+	(void)far_stats(w->far);
+	open_well(w, "/index");
+	assert_int_equal(far_stats(w->far).bytes, strlen(A B));
+	w->kept = kept;
+}
+
+static void a_server_comes_back(void **state)
+{
+	struct world *w = *state;
+
+	w->watches = true;
+	put(w, "index", A B);
+	open_well(w, "/fault/status:503,2/index");
+	assert_lists(w, "");
+	library_refresh(w->lib);
+	await_heard(w, "a");
+	await_heard(w, "b");
+	assert_lists(w, "a b");
+}
+
+/* What was known stays, and says nothing new. */
+static void a_server_goes_away(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *path = text_new("%s/index", w->far->www);
+
+	w->watches = true;
+	put(w, "index", A B);
+	open_well(w, "/index");
+	assert_int_equal(remove(path), 0);
+	(void)far_stats(w->far);
+	refresh(w, 1);
+	put(w, "index", A B C);
+	library_refresh(w->lib);
+	await_heard(w, "c");
+	assert_false(was_heard(w, "a"));
+	assert_lists(w, "a b c");
+}
+
+static void one_of_two_is_down(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *good = peer_url(&w->far->peer, "/index");
+	_cleanup_free_ char *bad = peer_url(&w->far->peer, "/fault/status:503/index");
+	_cleanup_free_ char *none = peer_url(&w->far->peer, "/no-such-index");
+	const char *const urls[] = { bad, good, none };
+
+	put(w, "index", A B);
+	for (int i = 0; i < 2; i++) {
+		w->watches = i;
+		assert_int_equal(try_open(w, urls, 3, NULL), 0);
+		assert_lists(w, "a b");
+		close_library(w);
+	}
+}
+
+/* A mount that could never show anything had better say so. */
+static void what_is_refused_for_good_is_an_error(void **state)
+{
+	struct world *w = *state;
+	struct why why = { "" };
+
+	for (int i = 0; i < 2; i++) {
+		w->watches = i;
+		assert_int_equal(open_at(w, "/no-such-index", &why), -ENOENT);
+		assert_non_null(strstr(why.text, "answers 404"));
+		assert_null(w->lib);
+	}
+}
+
+static void a_source_that_stalls_can_be_left(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *stalls = peer_url(&w->far->peer, "/fault/stall:-1/index");
+	struct source_config config = { .uri = stalls };
+	const struct online_options options = { .config = &config, .kept_dirfd = -1, .bell = -1 };
+	struct online_options o = options;
+	struct online *online;
+	struct found found;
+
+	far_close_net(w->far);
+	w->far->options.stall_ms = 3600 * 1000;
+	far_open_net(w->far);
+	o.net = w->far->net;
+	assert_int_equal(online_new(&o, &online, NULL), 0);
+	assert_false(online_wait(online, 0));
+	assert_false(online_take(online, &found));
+	online_free(online);
+}
+
+/* ---- signatures ---- */
+
+static void what_is_signed_well_is_believed(void **state)
+{
+	struct world *w = *state;
+
+	w->checks = true;
+	w->key = "good.key";
+	put_made(w, "good.asc");
+	open_well(w, "/index.asc");
+	assert_lists(w, "a b");
+	close_library(w);
+	/* What was kept is what was signed: it is checked again. */
+	(void)far_stats(w->far);
+	open_well(w, "/index.asc");
+	assert_int_equal(far_stats(w->far).bytes, 0);
+	assert_lists(w, "a b");
+}
+
+static void assert_refused(struct world *w, const char *path, int error, const char *part)
+{
+	struct why why = { "" };
+	int r = open_at(w, path, &why);
+
+	if (r != error || !strstr(why.text, part))
+		fail_msg("%d: %s", r, why.text);
+	assert_null(w->lib);
+}
+
+static void what_is_not_is_refused(void **state)
+{
+	struct world *w = *state;
+
+	for (int i = 0; i < 2; i++) {
+		w->watches = i;
+		w->checks = true;
+		w->key = "good.key";
+		put_made(w, "other.asc");
+		assert_refused(w, "/index.asc", -EACCES, "none of the keys given");
+		put(w, "index", A B);
+		assert_refused(w, "/index", -EBADMSG, "is not signed");
+		assert_int_equal(gpghome_run("sed 's/^name=The a/name=Not a/' good.asc >tampered.asc"), 0);
+		put_made(w, "tampered.asc");
+		assert_refused(w, "/index.asc", -EBADMSG, "bad signature");
+		w->key = NULL;
+		put_made(w, "good.asc");
+		assert_refused(w, "/index.asc", -EACCES, "is signed, but no key was given");
+		w->checks = false;
+		open_well(w, "/index.asc");
+		assert_lists(w, "a b");
+		close_library(w);
+		/* What nobody has checked is kept, but not believed by who checks. */
+		put_made(w, "other.asc");
+		open_well(w, "/index.asc");
+		close_library(w);
+		w->checks = true;
+		w->key = "good.key";
+		assert_refused(w, "/index.asc", -EACCES, "none of the keys given");
+		put_made(w, "good.asc");
+		open_well(w, "/index.asc");
+		close_library(w);
+	}
+}
+
+static void a_forgery_does_not_displace_what_was_known(void **state)
+{
+	struct world *w = *state;
+
+	w->watches = w->checks = true;
+	w->key = "good.key";
+	put_made(w, "good.asc");
+	open_well(w, "/index.asc");
+	(void)far_stats(w->far);
+	put_made(w, "evil.asc");
+	refresh(w, 1);
+	put_made(w, "later.asc");
+	library_refresh(w->lib);
+	await_heard(w, "c");
+	assert_true(was_heard(w, "a")); /* gone with the later one */
+	assert_lists(w, "c");
+	close_library(w);
+	/* Nor what was kept. */
+	put_made(w, "evil.asc");
+	assert_refused(w, "/index.asc", -EACCES, "none of the keys given");
+	w->watches = false;
+	{
+		_cleanup_free_ char *url = peer_url(&w->far->peer, "/index.asc");
+		const char *const urls[] = { url };
+
+		peer_stop(&w->far->peer);
+		assert_int_equal(try_open(w, urls, 1, NULL), 0);
+	}
+	assert_lists(w, "c");
+}
+
+/* ---- a real server ---- */
+
+static void nginx_serves_as_well(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *prefix = text_new("%s/nginx", w->far->bench->dir);
+	struct peer nginx = peer_nginx(prefix, w->far->www);
+	_cleanup_free_ char *url = NULL, *moved = peer_url(&nginx, "/moved/index");
+	const char *const urls[] = { moved };
+	struct template *t;
+
+	put(w, "index", A B);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(try_open(w, urls, 1, NULL), 0);
+		assert_lists(w, "a b");
+		/* Below what was asked for, not below where that led. */
+		t = find(w, "a");
+		free(url);
+		url = peer_url(&nginx, "/moved/a.xz");
+		assert_string_equal(t->url, url);
+		template_unref(t);
+		close_library(w);
+	}
+	peer_stop(&nginx);
+	assert_int_equal(try_open(w, urls, 1, NULL), 0);
+	assert_lists(w, "a b");
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(templates_are_found),
+		TEST(what_leads_out_costs_its_entry),
+		TEST(an_index_that_is_none),
+		TEST(what_is_unchanged_is_not_sent_again),
+		TEST(changes_are_told_by_name),
+		TEST(what_was_met_stays_met),
+		TEST(without_server_and_copy),
+		TEST(the_kept_copy_stands_in),
+		TEST(the_kept_copy_saves_the_bytes),
+		TEST(nothing_is_kept_nowhere),
+		TEST(a_server_comes_back),
+		TEST(a_server_goes_away),
+		TEST(one_of_two_is_down),
+		TEST(what_is_refused_for_good_is_an_error),
+		TEST(a_source_that_stalls_can_be_left),
+		TEST(what_is_signed_well_is_believed),
+		TEST(what_is_not_is_refused),
+		TEST(a_forgery_does_not_displace_what_was_known),
+		TEST(nginx_serves_as_well),
+	};
+
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests(tests, setup_group, teardown_group);
+}
