@@ -14,19 +14,36 @@
 #include "backends/library/index.h"
 #include "base/text.h"
 
-#define MAGIC	   "goalfs-index 1\n"
+#define MAGIC	   "goalfs-index 2 "
 #define HEADER_MAX (64 * KiB)
 #define NAME_TEXT  64
 
-static void file_name(const char *url, char ret[static NAME_TEXT])
+/* 32 digits and a NUL. */
+static void hash_text(const void *bytes, size_t count, char ret[static 33])
 {
 	XXH128_canonical_t canonical;
-	size_t n = 0;
 
-	XXH128_canonicalFromHash(&canonical, XXH3_128bits(url, strlen(url)));
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, count));
 	for (size_t i = 0; i < sizeof(canonical.digest); i++)
-		n += (size_t)snprintf(ret + n, NAME_TEXT - n, "%02x", canonical.digest[i]);
-	(void)snprintf(ret + n, NAME_TEXT - n, ".index");
+		(void)snprintf(ret + 2 * i, 3, "%02x", canonical.digest[i]);
+}
+
+static void file_name(const char *url, char ret[static NAME_TEXT])
+{
+	char hash[33];
+
+	hash_text(url, strlen(url), hash);
+	(void)snprintf(ret, NAME_TEXT, "%s.index", hash);
+}
+
+void kept_line(const char *rest, size_t count, char ret[static KEPT_LINE])
+{
+	char hash[33];
+
+	hash_text(rest, count, hash);
+	memcpy(ret, MAGIC, strlen(MAGIC));
+	memcpy(ret + strlen(MAGIC), hash, 32);
+	ret[KEPT_LINE - 1] = '\n';
 }
 
 void kept_done(struct kept *k)
@@ -124,11 +141,14 @@ static int fill(struct header *h, const char *bytes, size_t count, struct kept *
 int kept_parse(const char *file, size_t count, const char *url, struct kept *ret)
 {
 	_cleanup_(header_done) struct header h = { 0 };
-	const char *p = file + strlen(MAGIC), *end = file + count;
-	char *stop;
+	const char *p = file + KEPT_LINE, *end = file + count;
+	char line[KEPT_LINE], *stop;
 	int r;
 
-	if (count < strlen(MAGIC) || memcmp(file, MAGIC, strlen(MAGIC)) != 0)
+	if (count < KEPT_LINE)
+		return -EBADMSG;
+	kept_line(p, count - KEPT_LINE, line);
+	if (memcmp(file, line, KEPT_LINE) != 0)
 		return -EBADMSG;
 	r = take_header(&p, end, &h);
 	if (r < 0)
@@ -168,40 +188,75 @@ int kept_read(int dirfd, const char *url, struct kept *ret)
 }
 
 /* A header's value has no line breaks, whoever has sent it: libcurl splits at them. */
-static int write_file(int fd, const char *url, const struct kept *k)
+static char *make_header(const char *url, const struct kept *k)
 {
-	_cleanup_fclose_ FILE *f = fdopen(fd, "we");
+	struct text t = TEXT_EMPTY;
+	char *header;
 
-	if (!f) {
-		(void)close(fd);
-		return -errno;
-	}
-	(void)fprintf(f, MAGIC "url: %s\n", url);
+	text_add(&t, "url: %s\n", url);
 	if (k->etag)
-		(void)fprintf(f, "etag: %s\n", k->etag);
+		text_add(&t, "etag: %s\n", k->etag);
 	if (k->last_modified)
-		(void)fprintf(f, "modified: %s\n", k->last_modified);
-	(void)fprintf(f, "bytes: %zu\n\n", k->count);
-	(void)fwrite(k->bytes, 1, k->count, f);
-	if (fflush(f) != 0 || ferror(f) || fsync(fd) < 0)
-		return -EIO;
-	return 0;
+		text_add(&t, "modified: %s\n", k->last_modified);
+	text_add(&t, "bytes: %zu\n\n", k->count);
+	if (text_take(&t, &header) < 0) {
+		text_done(&t);
+		return NULL;
+	}
+	return header;
+}
+
+/* malloc'ed. */
+static char *make_file(const char *url, const struct kept *k, size_t *ret_count)
+{
+	_cleanup_free_ char *header = make_header(url, k);
+	const size_t n = header ? strlen(header) : 0;
+	char *file = header ? malloc(KEPT_LINE + n + k->count) : NULL;
+
+	if (!file)
+		return NULL;
+	memcpy(file + KEPT_LINE, header, n);
+	memcpy(file + KEPT_LINE + n, k->bytes, k->count);
+	kept_line(file + KEPT_LINE, n + k->count, file);
+	*ret_count = KEPT_LINE + n + k->count;
+	return file;
+}
+
+static int write_file(int fd, const char *bytes, size_t count)
+{
+	while (count) {
+		ssize_t n = write(fd, bytes, count);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		count -= (size_t)n;
+	}
+	return fsync(fd) < 0 ? -errno : 0;
 }
 
 int kept_write(int dirfd, const char *url, const struct kept *k)
 {
+	_cleanup_free_ char *file = NULL;
+	_cleanup_close_ int fd = -1;
 	char name[NAME_TEXT], tmp[NAME_TEXT + 32];
-	int fd, r;
+	size_t count;
+	int r;
 
 	if (dirfd < 0)
 		return -EBADF;
+	file = make_file(url, k, &count);
+	if (!file)
+		return -ENOMEM;
 	file_name(url, name);
 	(void)snprintf(tmp, sizeof(tmp), "%s.%ld.tmp", name, (long)getpid());
 	(void)unlinkat(dirfd, tmp, 0);
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	r = write_file(fd, url, k);
+	r = write_file(fd, file, count);
 	if (r == 0 && renameat(dirfd, tmp, dirfd, name) < 0)
 		r = -errno;
 	if (r < 0)

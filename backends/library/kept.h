@@ -8,7 +8,7 @@
  * there is a newer one, and to go on without the server. One file an URL, in a
  * directory that all daemons of a user share; replaced as a whole, never changed.
  *
- *	goalfs-index 1
+ *	goalfs-index 2 0f3e...     XXH3-128 (canonical) of all that follows this line
  *	url: http://...
  *	etag: "..."
  *	modified: Sat, 21 Nov 2026 ...
@@ -30,6 +30,12 @@ int kept_read(int dirfd, const char *url, struct kept *ret);
 int kept_write(int dirfd, const char *url, const struct kept *k);
 
 void kept_done(struct kept *k);
+
+/* Bytes of the first line, the newline included. */
+#define KEPT_LINE 48
+
+/* The first line of a file that goes on with these bytes; not terminated. */
+void kept_line(const char *rest, size_t count, char ret[static KEPT_LINE]);
 
 /* The file's bytes, for kept_read and the fuzzer; a pure function. -EBADMSG. */
 int kept_parse(const char *file, size_t count, const char *url, struct kept *ret);

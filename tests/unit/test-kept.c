@@ -18,7 +18,7 @@
 
 #define URL  "http://example.org/index.asc"
 #define TEXT "[a]\nfile=a.xz\n\0with a NUL"
-#define HEAD "goalfs-index 1\nurl: " URL "\n"
+#define HEAD "url: " URL "\n"
 
 static char root[64];
 static int dirfd_;
@@ -140,25 +140,44 @@ static int parse(const char *bytes, size_t count)
 	return r;
 }
 
+/* Behind the first line that fits. */
+static int parse_rest(const char *rest)
+{
+	_cleanup_free_ char *file = malloc(KEPT_LINE + strlen(rest) + 1);
+
+	kept_line(rest, strlen(rest), file);
+	(void)strcpy(file + KEPT_LINE, rest);
+	return parse(file, KEPT_LINE + strlen(rest));
+}
+
 static void damage_is_noticed(void **state)
 {
-	static const char good[] = HEAD "etag: \"1\"\nmodified: x\nbytes: 3\n\nabc";
-	char longer[sizeof(good) + 1];
+	static const char rest[] = HEAD "etag: \"1\"\nmodified: x\nbytes: 3\n\nabc";
+	char file[KEPT_LINE + sizeof(rest) + 1] = { 0 };
+	const size_t count = KEPT_LINE + strlen(rest);
 
-	assert_int_equal(parse(good, strlen(good)), 0);
-	for (size_t n = 0; n < strlen(good); n++)
-		assert_int_equal(parse(good, n), -EBADMSG);
-	(void)snprintf(longer, sizeof(longer), "%sx", good);
-	assert_int_equal(parse(longer, strlen(longer)), -EBADMSG);
+	assert_int_equal(parse_rest(rest), 0);
+	kept_line(rest, strlen(rest), file);
+	(void)strcpy(file + KEPT_LINE, rest);
+	for (size_t n = 0; n < count; n++)
+		assert_int_equal(parse(file, n), -EBADMSG);
+	assert_int_equal(parse(file, count + 1), -EBADMSG);
+	for (size_t i = 0; i < count; i++) {
+		file[i] ^= 1;
+		assert_int_equal(parse(file, count), -EBADMSG);
+		file[i] ^= 1;
+	}
+	assert_int_equal(parse(file, count), 0);
 }
 
 static void bad_heads_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"goalfs-index 2\nurl: " URL "\nbytes: 3\n\nabc",
-		"goalfs-index 1\nurl: http://example.org/index\nbytes: 3\n\nabc",
-		"goalfs-index 1\nbytes: 3\n\nabc",
+		"url: http://example.org/index\nbytes: 3\n\nabc",
+		"bytes: 3\n\nabc",
 		HEAD "\nabc",
+		HEAD "bytes: 3\n",
+		HEAD "bytes: 3",
 		HEAD "bytes: \n\nabc",
 		HEAD "bytes: 4\n\nabc",
 		HEAD "bytes: 3x\n\nabc",
@@ -171,8 +190,9 @@ static void bad_heads_are_refused(void **state)
 		HEAD "modified: \x1b[1m\nbytes: 3\n\nabc",
 	};
 
+	assert_int_equal(parse_rest(HEAD "bytes: 3\n\nabc"), 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (parse(bad[i], strlen(bad[i])) != -EBADMSG)
+		if (parse_rest(bad[i]) != -EBADMSG)
 			fail_msg("taken: %s", bad[i]);
 }
 

@@ -523,6 +523,24 @@ static void what_is_signed_well_is_believed(void **state)
 	assert_lists(w, "a b");
 }
 
+/* A server that says "unchanged" must not leave us with it. */
+static void a_damaged_copy_is_fetched_again(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *command =
+		text_new("printf x | dd of=\"$(echo '%s'/kept/*.index)\" bs=1 seek=300 conv=notrunc 2>>log",
+			 w->far->bench->dir);
+
+	w->checks = true;
+	w->key = "good.key";
+	put_made(w, "good.asc");
+	open_well(w, "/index.asc");
+	close_library(w);
+	assert_int_equal(gpghome_run(command), 0);
+	open_well(w, "/index.asc");
+	assert_lists(w, "a b");
+}
+
 static void assert_refused(struct world *w, const char *path, int error, const char *part)
 {
 	struct why why = { "" };
@@ -648,6 +666,7 @@ int main(void)
 		TEST(what_is_refused_for_good_is_an_error),
 		TEST(a_source_that_stalls_can_be_left),
 		TEST(what_is_signed_well_is_believed),
+		TEST(a_damaged_copy_is_fetched_again),
 		TEST(what_is_not_is_refused),
 		TEST(a_forgery_does_not_displace_what_was_known),
 		TEST(nginx_serves_as_well),
