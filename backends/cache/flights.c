@@ -480,12 +480,15 @@ static int wait_for(struct fetched *f, struct waiter *w)
 {
 	struct flights *fs = &f->flights;
 
-	while (!w->error && !is_there(f, w->run.from)) {
+	/* It may have come together with an error about what lies behind it. */
+	while (!is_there(f, w->run.from)) {
 		bool lost;
 
+		if (w->error)
+			return w->error;
 		dispatch(f);
 		if (w->error)
-			break;
+			continue;
 		lock_cond_wait_until(&fs->moved, &fs->lock, lock_now_ms() + PATIENCE_POLL_MS);
 		(void)pthread_mutex_unlock(&fs->lock);
 		lost = patience_lost();
@@ -493,7 +496,7 @@ static int wait_for(struct fetched *f, struct waiter *w)
 		if (lost)
 			return fail(&w->why, -EINTR, "given up waiting for '%s'", f->object.url);
 	}
-	return w->error;
+	return 0;
 }
 
 int flights_await(struct fetched *f, struct run_of_chunks run, struct why *why)
