@@ -17,6 +17,7 @@
 #include "backends/content/ext_super.h"
 #include "base/bytes.h"
 #include "tests/unit/memimage.h"
+#include "tests/unit/mounts.h"
 
 static char top[256]; /* the test's own directory */
 
@@ -799,5 +800,5 @@ int main(void)
 			tests[n++] =
 				(struct CMUnitTest){ rows[i].name, test_row, NULL, NULL, (void *)&rows[i] };
 	memcpy(tests + n, others, sizeof(others));
-	return _cmocka_run_group_tests("ext", tests, n + n_others, setup, teardown);
+	return mounts_of_our_own() ?: _cmocka_run_group_tests("ext", tests, n + n_others, setup, teardown);
 }

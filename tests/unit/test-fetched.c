@@ -15,6 +15,7 @@
 #include "base/patience.h"
 #include "base/text.h"
 #include "tests/unit/far.h"
+#include "tests/unit/mounts.h"
 
 #define SIZE	 (5 * MiB + 12345)
 #define CHUNK	 FETCH_CHUNK
@@ -931,8 +932,5 @@ int main(void)
 		SERVED(closes_while_bytes_are_coming),
 	};
 
-	/* What is mounted here is seen here alone. */
-	if (unshare(CLONE_NEWNS) == 0)
-		(void)mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return mounts_of_our_own() ?: cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "tests/unit/disk.h"
 #include "tests/unit/memimage.h"
+#include "tests/unit/mounts.h"
 
 #define LEFT_TO_GUEST "    its content is left to the guest\n"
 #define WAYS_OUT                                                                                             \
@@ -539,5 +540,5 @@ int main(void)
 		cmocka_unit_test(test_refuses_what_a_hash_tree_seals),
 	};
 
-	return cmocka_run_group_tests(tests, setup, disk_dir_teardown);
+	return mounts_of_our_own() ?: cmocka_run_group_tests(tests, setup, disk_dir_teardown);
 }

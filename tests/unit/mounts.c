@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/unit/mounts.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+
+int mounts_of_our_own(void)
+{
+	if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0)
+		return 0;
+	perror("these tests mount filesystems, and must run as root");
+	return 1;
+}
