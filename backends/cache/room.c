@@ -8,8 +8,8 @@
  * every unit. A template's data is evicted as a whole: there is no telling which
  * of its units will be wanted, and one file less is less to go wrong. What was
  * fetched over a network is dearer than what is made of it, and counts as if used
- * FETCHED_GRACE later. Sidecars are small and save much: they go last, when no
- * data is left to evict.
+ * FETCHED_GRACE later. Sidecars are small and save much: they go only when no data
+ * is left to evict and the bytes would not fit otherwise.
  *
  * When nothing is left to evict, room_take says -ENOSPC, and nothing is stored.
  */
@@ -32,18 +32,17 @@ static bool is_colder(const struct entry *a, const struct entry *b)
 	const time_t x = a->used.tv_sec + (a->is_fetched ? FETCHED_GRACE : 0);
 	const time_t y = b->used.tv_sec + (b->is_fetched ? FETCHED_GRACE : 0);
 
-	if ((a->data_bytes > 0) != (b->data_bytes > 0))
-		return a->data_bytes > 0;
 	return x != y ? x < y : a->used.tv_nsec < b->used.tv_nsec;
 }
 
-static struct entry *coldest(const struct store *s)
+/* With data, or with nothing but sidecars. */
+static struct entry *coldest(const struct store *s, bool with_data)
 {
 	struct entry *cold = NULL;
 
 	for (struct entry *e = s->entries; e; e = e->next)
-		if (!e->users && !e->pins && !e->busy && e->data_bytes + e->other_bytes > 0 &&
-		    (!cold || is_colder(e, cold)))
+		if (!e->users && !e->pins && !e->busy && (e->data_bytes > 0) == with_data &&
+		    e->data_bytes + e->other_bytes > 0 && (!cold || is_colder(e, cold)))
 			cold = e;
 	return cold;
 }
@@ -64,17 +63,16 @@ static void remove_all(struct store *s, struct entry *e)
 	(void)closedir(dir);
 }
 
-bool room_evict_one(struct store *s)
+static bool evict_one(struct store *s, bool with_data)
 {
 	char bytes[SIZE_TEXT_MAX];
 	struct shelf *shelf;
 	struct entry *e;
-	bool had_data;
 
 	{
 		LOCKED(&s->lock);
 
-		e = coldest(s);
+		e = coldest(s, with_data);
 		if (!e)
 			return false;
 		/* From here it is ours: whoever wants to open it waits, and then finds it gone. */
@@ -84,8 +82,7 @@ bool room_evict_one(struct store *s)
 	}
 	log_detail("store: evict %s, %s", e->key, size_human(bytes, e->data_bytes));
 	s->n_evicted += shelf ? bits_count(shelf->there) : e->n_there;
-	had_data = e->data_bytes > 0;
-	if (s->keeps && had_data)
+	if (s->keeps && with_data)
 		store_remove_data(s, e);
 	else if (s->keeps)
 		remove_all(s, e);
@@ -97,10 +94,20 @@ bool room_evict_one(struct store *s)
 	s->bytes -= e->data_bytes;
 	e->data_bytes = 0;
 	/* Temporary files are gone with their shelf; of others the sidecars are still there. */
-	if (!s->keeps || !had_data || e->other_bytes == 0)
+	if (!s->keeps || !with_data || e->other_bytes == 0)
 		store_drop_entry(s, e);
 	(void)pthread_cond_broadcast(&s->settled);
 	return true;
+}
+
+bool room_evict_one(struct store *s)
+{
+	return evict_one(s, /* with_data= */ true);
+}
+
+bool room_evict_sidecars(struct store *s)
+{
+	return evict_one(s, /* with_data= */ false);
 }
 
 enum mark { MARK_HIGH, MARK_LOW };
@@ -118,6 +125,13 @@ static bool is_over(struct store *s, uint64_t count, enum mark mark)
 			return true;
 	}
 	return fstatvfs(s->dirfd, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < count + free_mark;
+}
+
+static bool is_beyond(struct store *s, uint64_t count)
+{
+	LOCKED(&s->lock);
+
+	return s->limit && s->bytes + count > s->limit;
 }
 
 /* Whether the limit leaves room at all, if everything went that nobody uses. */
@@ -141,6 +155,8 @@ int room_take(struct store *s, struct entry *e, uint64_t count)
 	for (enum mark mark = MARK_HIGH; is_over(s, count, mark); mark = MARK_LOW)
 		if (!room_evict_one(s))
 			break;
+	while (is_beyond(s, count) && room_evict_sidecars(s))
+		;
 	if (fstatvfs(s->dirfd, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < count + s->min_free)
 		return -ENOSPC;
 	LOCKED(&s->lock);

@@ -697,7 +697,7 @@ void store_close(struct store *s)
 
 void store_clear(struct store *s)
 {
-	while (room_evict_one(s))
+	while (room_evict_one(s) || room_evict_sidecars(s))
 		;
 }
 

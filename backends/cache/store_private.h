@@ -102,6 +102,8 @@ int room_take(struct store *s, struct entry *e, uint64_t count);
 void room_give(struct store *s, struct entry *e, uint64_t count);
 /* Evicts the least recently used entry that nobody uses. False when there is none. */
 bool room_evict_one(struct store *s);
+/* The same among those that have nothing but sidecars. */
+bool room_evict_sidecars(struct store *s);
 
 /* flush.c */
 void flush_dirty(struct shelf *sh); /* a unit was added */

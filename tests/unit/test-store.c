@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "tests/unit/cachebench.h"
+#include "tests/unit/mounts.h"
 #include "tests/unit/test.h"
 
 static bool exists(const struct bench *b, const char *identity, const char *name)
@@ -1088,18 +1089,30 @@ static void evicting_takes_the_sidecars_last(void **state)
 	store_sidecar_write(b->context.store, "b", "zeros", 1, "x", 1);
 	store_whole(b, "b", 6 * MiB);
 	assert_false(exists(b, "a", "raw"));
+	while (room_evict_one(b->context.store))
+		;
+	assert_false(exists(b, "b", "raw"));
 	assert_true(exists(b, "a", "zeros"));
-	/* Nobody has anything open: there is data to evict, and then only sidecars are left. */
-	while (exists(b, "b", "raw")) {
-		assert_true(exists(b, "a", "zeros"));
-		assert_true(room_evict_one(b->context.store));
-	}
 	assert_true(exists(b, "b", "zeros"));
-	assert_true(room_evict_one(b->context.store));
-	assert_true(room_evict_one(b->context.store));
+	assert_true(room_evict_sidecars(b->context.store));
+	assert_true(room_evict_sidecars(b->context.store));
 	assert_false(exists(b, "a", "zeros"));
 	assert_false(exists(b, "b", "zeros"));
-	assert_false(room_evict_one(b->context.store));
+	assert_false(room_evict_sidecars(b->context.store));
+}
+
+static void sidecars_go_where_nothing_fits_otherwise(void **state)
+{
+	struct bench *b = *state;
+	_cleanup_free_ void *bytes = calloc(1, 2 * MiB);
+
+	b->options.limit = 4 * MiB;
+	bench_open_store(b);
+	store_sidecar_write(b->context.store, "a", "large", 1, bytes, 2 * MiB);
+	bench_open(b, 3 * MiB, MiB);
+	assert_reads_all(b->cache, b->below);
+	assert_int_equal(bits_count(bench_shelf(b)->there), 3);
+	assert_false(exists(b, "a", "large"));
 }
 
 static void fetched_data_outlives_what_was_made_later(void **state)
@@ -1291,17 +1304,18 @@ int main(void)
 		TEST(what_is_in_use_is_not_evicted),
 		TEST(temporary_store_evicts_too),
 		TEST(evicting_takes_the_sidecars_last),
+		TEST(sidecars_go_where_nothing_fits_otherwise),
 		TEST(fetched_data_outlives_what_was_made_later),
 		TEST(forgotten_data_is_gone_open_or_not),
 		TEST(memory_holds_the_units_used_last_and_no_more),
 		TEST(many_at_once_read_right_bytes),
 	};
 
-	/* Mounts of our own: whatever becomes of a test, they go with this process. And a /tmp that syncs at
-	 * once. */
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("none", "/tmp", "tmpfs", 0, "mode=1777") < 0) {
-		perror("these tests mount filesystems, and must run as root");
+	if (mounts_of_our_own() != 0)
+		return 1;
+	/* A /tmp that syncs at once. */
+	if (mount("none", "/tmp", "tmpfs", 0, "mode=1777") < 0) {
+		perror("tmpfs");
 		return 1;
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
