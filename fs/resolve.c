@@ -263,6 +263,21 @@ static void close_way(struct way *w)
 	image_unref(take(w->image));
 }
 
+/*
+ * Whether the file was replaced on its server: what is there now is what the name
+ * stands for. What is damaged may have been put right, or have been something
+ * else that somebody on the way had put in its place.
+ */
+static bool is_outdated(struct context *context, struct way *w, int r)
+{
+	if (r == -EBADMSG && w->template)
+		return registry_recheck(context, w->listed, w->template, NULL) > 0;
+	if (r != -ESTALE && (r < 0 || !image_is_stale(w->image)))
+		return false;
+	registry_forget(context, w->listed);
+	return true;
+}
+
 static int find_way(struct context *context, struct library *library, const char *name, struct way *w,
 		    struct why *why)
 {
@@ -276,10 +291,8 @@ static int find_way(struct context *context, struct library *library, const char
 	if (r < 0)
 		return r;
 	r = open_way(context, w, why);
-	/* The file was replaced on its server: what is there now is what the name stands for. */
-	if (w->listed->url && (r == -ESTALE || (r == 0 && image_is_stale(w->image)))) {
+	if (w->listed->url && is_outdated(context, w, r)) {
 		close_way(w);
-		registry_forget(context, w->listed);
 		r = open_way(context, w, why);
 	}
 	return r < 0 ? r : guard(context, w->template, &w->image, why);

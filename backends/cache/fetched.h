@@ -32,7 +32,8 @@
 
 /*
  * `identity` keys the shelf, `url` is what is asked for (the object's with user and
- * password, if it has some), `proxy` is net_request's; all copied, and so is the object. `first` (may be NULL): the object's first chunk, `first_count` bytes, already fetched.
+ * password, if it has some), `proxy` is net_request's; all copied, and so is the object.
+ * `first` (may be NULL): the object's first bytes, already fetched; kept when they are a chunk or all there is.
  */
 int fetched_image_new(struct store *store, struct net *net, const char *identity, const struct object *object,
 		      const char *url, const char *proxy, const void *first, size_t first_count,

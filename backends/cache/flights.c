@@ -235,26 +235,30 @@ static int to_memory(struct shelf *sh, uint64_t chunk, const void *bytes, size_t
 	return 0;
 }
 
-int flights_place(struct fetched *f, uint64_t chunk, const void *bytes, size_t count, struct why *why)
+static void add_chunk(struct fetched *f, const struct unit *unit)
 {
 	struct shelf *sh = f->shelf;
+
+	(void)pthread_mutex_lock(&sh->lock);
+	shelf_add_unit(sh, f->image.below, unit);
+	(void)pthread_mutex_unlock(&sh->lock);
+	flush_dirty(sh);
+}
+
+int flights_place(struct fetched *f, uint64_t chunk, const void *bytes, size_t count, struct why *why)
+{
+	const struct unit unit = { chunk, chunk * FETCH_CHUNK, count };
+	struct shelf *sh = f->shelf;
 	int r;
+	LOCKED(&sh->placing);
 
 	if (bits_get(sh->there, chunk))
 		return 0;
 	r = to_disk(sh, chunk, bytes, count);
-	if (r == 0) {
-		const struct unit unit = { chunk, chunk * FETCH_CHUNK, count };
-
-		{
-			LOCKED(&sh->lock);
-
-			shelf_add_unit(sh, f->image.below, &unit);
-		}
-		flush_dirty(sh);
-		return 0;
-	}
-	r = to_memory(sh, chunk, bytes, count);
+	if (r < 0)
+		r = to_memory(sh, chunk, bytes, count);
+	else
+		add_chunk(f, &unit);
 	return r < 0 ? fail(why, r, "what comes of '%s' fits neither into the store '%s' nor into memory",
 			    f->object.url, sh->store->name)
 		     : 0;

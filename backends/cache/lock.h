@@ -5,6 +5,7 @@
 /*
  * The locks of this room, in the order they may be taken:
  *
+ *	shelf->placing	who puts down fetched chunks, while they are written
  *	shelf->lock	makings and the setting of bits of one template
  *	store->lock	what there is, who uses it, bytes counted, the flusher's list
  *	memory->lock	units in memory

@@ -327,6 +327,7 @@ static int shelf_new(struct store *store, struct entry *entry, const char *ident
 	sh->store = store;
 	sh->entry = entry;
 	(void)pthread_mutex_init(&sh->lock, NULL);
+	(void)pthread_mutex_init(&sh->placing, NULL);
 	sh->identity = strdup(identity);
 	sh->of = (struct units_of){ sh->identity, size, sv->n_units, sv->layout, 0 };
 	sh->n_proved = sv->n_proved;
@@ -373,6 +374,7 @@ void shelf_free(struct shelf *sh)
 	free(sh->zero);
 	free(sh->identity);
 	(void)pthread_mutex_destroy(&sh->lock);
+	(void)pthread_mutex_destroy(&sh->placing);
 	free(sh);
 }
 

@@ -37,6 +37,12 @@ struct shelf {
 	/* Bits are set and cleared under `lock`, read without; `zero` by a unit's maker alone until it is
 	 * there. */
 	struct bits *there, *ready, *zero;
+	/*
+	 * Of those who put down what they were given (flights.c), not of readers: two
+	 * images may have been opened over one shelf, and be given the same. Taken
+	 * before `lock`, and held while a unit is written.
+	 */
+	pthread_mutex_t placing;
 	pthread_mutex_t lock;
 	struct making *makings; /* making.c's, guarded by `lock` */
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/lock.h"
 #include "base/patience.h"
 
 struct verified {
@@ -14,6 +15,7 @@ struct verified {
 	enum verify how;
 	struct promise promise; /* its texts are owned */
 	atomic_bool is_good;	/* a verdict that does not change any more */
+	atomic_llong next_try;	/* BEHIND: lock_now_ms() before which no attempt is begun */
 };
 
 static void verified_close(struct image *img)
@@ -45,9 +47,21 @@ static int wait_for_verdict(struct verified *v, struct why *why)
 	}
 }
 
+int verified_again_ms = 30000;
+
+static bool is_time(struct verified *v)
+{
+	const long long now = lock_now_ms();
+
+	if (v->how == VERIFY_BEHIND && now < v->next_try)
+		return false;
+	v->next_try = now + verified_again_ms;
+	return true;
+}
+
 static int check_verdict(struct verified *v, struct why *why)
 {
-	int r = verdicts_begin(v->verdicts, &v->promise, v->file, why);
+	int r = is_time(v) ? verdicts_begin(v->verdicts, &v->promise, v->file, why) : 0;
 
 	if (r < 0)
 		return r;

@@ -22,4 +22,10 @@ enum verify {
 int verified_image_new(struct verdicts *verdicts, const struct promise *promise, enum verify how,
 		       struct image *below, struct image *file, struct image **ret, struct why *why);
 
+/*
+ * VERIFY_BEHIND begins no attempt sooner after another: reads, which don't wait,
+ * would make one each while a server is down. Tests make it shorter.
+ */
+extern int verified_again_ms;
+
 #endif
