@@ -54,6 +54,7 @@ struct world {
 	bool watches; /* as a mount does */
 	bool checks;
 	const char *key; /* the library borrows it */
+	struct source_config config;
 	struct library *lib;
 
 	pthread_mutex_t lock;
@@ -91,6 +92,7 @@ static int teardown(void **state)
 	struct world *w = *state;
 
 	close_library(w);
+	source_config_done(&w->config);
 	far_free(w->far);
 	(void)close(w->kept);
 	free(w);
@@ -617,6 +619,78 @@ static void a_forgery_does_not_displace_what_was_known(void **state)
 	assert_lists(w, "c");
 }
 
+/* ---- simplestreams ---- */
+
+#define PRODUCTS "com.ubuntu.cloud:released:download.json"
+
+/* The tree of the parser's corpus. */
+static void put_tree(struct world *w)
+{
+	_cleanup_free_ char *from = source_path("tests/fuzz/corpus/streams");
+	_cleanup_free_ char *command = text_new("cd '%s' && mkdir -p streams/v1 && cp '%s/ubuntu-index' "
+						"streams/v1/index.json && cp '%s/ubuntu' streams/v1/" PRODUCTS,
+						w->far->www, from, from);
+
+	assert_int_equal(gpghome_run(command), 0);
+}
+
+static int open_streams(struct world *w, struct why *why)
+{
+	_cleanup_free_ char *url = peer_url(&w->far->peer, "/");
+	/* Borrowed by the library: it is closed before. */
+	struct source_config *config = &w->config;
+
+	source_config_done(config);
+	*config = (struct source_config){
+		.name = strdup("ubuntu"),
+		.where = strdup("a.conf:1"),
+		.uri = take(url),
+		.proxy = strdup(""),
+		.format = SOURCE_SIMPLESTREAMS,
+	};
+	return library_open(
+		&(struct library_options){
+			.configs = config, .n_configs = 1, .net = w->far->net, .kept_dirfd = w->kept },
+		&w->lib, why);
+}
+
+static void streams_are_fetched_and_kept(void **state)
+{
+	struct world *w = *state;
+	struct template *t;
+
+	put_tree(w);
+	assert_int_equal(open_streams(w, NULL), 0);
+	assert_int_equal(far_stats(w->far).requests, 2);
+	assert_int_equal(library_find(w->lib, "ubuntu-noble-24.04-amd64-server-20240423", "x86_64", &t, NULL),
+			 0);
+	assert_non_null(strstr(t->url, "/server/releases/noble/release-20240423/ubuntu-24.04-server-"));
+	assert_string_equal(t->claim,
+			    "sha256:32a9d30d18803da72f5936cf2b7b9efcb4d0bb63c67933f17e3bdfd1751de3f3");
+	template_unref(t);
+	close_library(w);
+	assert_int_equal(open_streams(w, NULL), 0);
+	assert_int_equal(far_stats(w->far).bytes, 0);
+	close_library(w);
+	peer_stop(&w->far->peer);
+	assert_int_equal(open_streams(w, NULL), 0);
+	assert_int_equal(library_find(w->lib, "ubuntu-noble-24.04-amd64-server-20240423", "x86_64", &t, NULL),
+			 0);
+	template_unref(t);
+}
+
+static void streams_that_are_not_complete(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *path = text_new("%s/streams/v1/" PRODUCTS, w->far->www);
+	struct why why = { "" };
+
+	put_tree(w);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(open_streams(w, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "answers 404"));
+}
+
 /* ---- a real server ---- */
 
 static void nginx_serves_as_well(void **state)
@@ -669,6 +743,8 @@ int main(void)
 		TEST(a_damaged_copy_is_fetched_again),
 		TEST(what_is_not_is_refused),
 		TEST(a_forgery_does_not_displace_what_was_known),
+		TEST(streams_are_fetched_and_kept),
+		TEST(streams_that_are_not_complete),
 		TEST(nginx_serves_as_well),
 	};
 
