@@ -60,6 +60,12 @@ void text_done(struct text *t)
 	*t = TEXT_EMPTY;
 }
 
+int text_copy(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return from && !*to ? -ENOMEM : 0;
+}
+
 char *text_new(const char *format, ...)
 {
 	char *chars;

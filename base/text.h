@@ -29,6 +29,9 @@ int text_take(struct text *t, char **ret);
 
 void text_done(struct text *t);
 
+/* A copy, or NULL of NULL. 0 or -ENOMEM. */
+int text_copy(char **to, const char *from);
+
 /* malloc'ed printf; NULL when memory ran out. */
 char *text_new(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

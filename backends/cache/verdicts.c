@@ -171,12 +171,6 @@ static struct row *find_row(const struct verdicts *v, const char *identity)
 	return NULL;
 }
 
-static int copy_text(char **to, const char *text)
-{
-	*to = text ? strdup(text) : NULL;
-	return text && !*to ? -ENOMEM : 0;
-}
-
 static int add_row(struct verdicts *v, const struct promise *p, uint64_t size, struct row **ret)
 {
 	struct row *row = calloc(1, sizeof(*row));
@@ -187,8 +181,8 @@ static int add_row(struct verdicts *v, const struct promise *p, uint64_t size, s
 	row->judge = judge_ref(p->judge);
 	row->size = size;
 	row->state = VERDICT_UNVERIFIED;
-	if (copy_text(&row->identity, p->identity) < 0 || copy_text(&row->shown, p->shown) < 0 ||
-	    copy_text(&row->sha512, p->sha512) < 0 || copy_text(&row->sha256, p->sha256) < 0) {
+	if (text_copy(&row->identity, p->identity) < 0 || text_copy(&row->shown, p->shown) < 0 ||
+	    text_copy(&row->sha512, p->sha512) < 0 || text_copy(&row->sha256, p->sha256) < 0) {
 		row_free(row);
 		return -ENOMEM;
 	}

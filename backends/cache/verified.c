@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/lock.h"
 #include "base/patience.h"
+#include "base/text.h"
 
 struct verified {
 	struct image image;
@@ -129,12 +130,6 @@ static const struct image_ops verified_ops = {
 	.close = verified_close,
 };
 
-static int copy_text(const char **to, const char *text)
-{
-	*to = text ? strdup(text) : NULL;
-	return text && !*to ? -ENOMEM : 0;
-}
-
 int verified_image_new(struct verdicts *verdicts, const struct promise *p, enum verify how, struct image *below,
 		       struct image *file, struct image **ret, struct why *why)
 {
@@ -149,8 +144,10 @@ int verified_image_new(struct verdicts *verdicts, const struct promise *p, enum 
 	v->how = how;
 	v->file = image_ref(file);
 	v->promise.judge = judge_ref(p->judge);
-	if (copy_text(&v->promise.identity, p->identity) < 0 || copy_text(&v->promise.shown, p->shown) < 0 ||
-	    copy_text(&v->promise.sha512, p->sha512) < 0 || copy_text(&v->promise.sha256, p->sha256) < 0)
+	if (text_copy((char **)&v->promise.identity, p->identity) < 0 ||
+	    text_copy((char **)&v->promise.shown, p->shown) < 0 ||
+	    text_copy((char **)&v->promise.sha512, p->sha512) < 0 ||
+	    text_copy((char **)&v->promise.sha256, p->sha256) < 0)
 		return -ENOMEM;
 	v->is_good = verdicts_state(verdicts, p->identity, NULL, NULL) == VERDICT_VERIFIED;
 	*ret = take(img);

@@ -27,12 +27,6 @@ void template_met_free(struct template_met *met)
 	free(met);
 }
 
-static int copy_text(char **to, const char *text)
-{
-	*to = text ? strdup(text) : NULL;
-	return text && !*to ? -ENOMEM : 0;
-}
-
 /* Other names for the promised bytes would do as well; the checksum is what everybody can compute. */
 static int make_claim(struct template *t)
 {
@@ -56,7 +50,7 @@ int template_attach_url(struct template *t, const char *url, const char *proxy, 
 	t->uid = geteuid();
 	t->gid = getegid();
 	t->path = net_url_shown(url);
-	if (!t->path || copy_text(&t->url, url) < 0 || copy_text(&t->proxy, proxy) < 0)
+	if (!t->path || text_copy(&t->url, url) < 0 || text_copy(&t->proxy, proxy) < 0)
 		return -ENOMEM;
 	return make_claim(t) < 0 ? -ENOMEM : template_name_it(t);
 }
@@ -69,19 +63,19 @@ static int copy_trust(struct template *t, const struct trust *trust)
 	if (!t->sig_keys || !t->sig_fingerprints)
 		return -ENOMEM;
 	for (size_t i = 0; i < trust->n_key_files; i++)
-		if (copy_text(&t->sig_keys[i], trust->key_files[i]) < 0)
+		if (text_copy(&t->sig_keys[i], trust->key_files[i]) < 0)
 			return -ENOMEM;
 	for (size_t i = 0; i < trust->n_fingerprints; i++)
-		if (copy_text(&t->sig_fingerprints[i], trust->fingerprints[i]) < 0)
+		if (text_copy(&t->sig_fingerprints[i], trust->fingerprints[i]) < 0)
 			return -ENOMEM;
-	return copy_text(&t->sig_keys[trust->n_key_files], trust->key_file);
+	return text_copy(&t->sig_keys[trust->n_key_files], trust->key_file);
 }
 
 int template_attach_sig(struct template *t, const char *url, const struct trust *trust)
 {
 	if (!trust->check || trust->n_key_files + trust->n_fingerprints + (trust->key_file != NULL) == 0)
 		return 0;
-	return copy_text(&t->sig_url, url) < 0 ? -ENOMEM : copy_trust(t, trust);
+	return text_copy(&t->sig_url, url) < 0 ? -ENOMEM : copy_trust(t, trust);
 }
 
 /* ---- the second template ---- */
@@ -96,7 +90,7 @@ static int copy_all(char ***to, char **from)
 		n++;
 	*to = calloc(n + 1, sizeof(**to));
 	for (size_t i = 0; *to && i < n; i++)
-		if (copy_text(&(*to)[i], from[i]) < 0)
+		if (text_copy(&(*to)[i], from[i]) < 0)
 			return -ENOMEM;
 	return *to ? 0 : -ENOMEM;
 }
@@ -109,8 +103,8 @@ static int copy_notes(struct template *to, const struct template *from)
 	for (; to->n_notes < from->n_notes; to->n_notes++) {
 		const struct notes *n = &from->notes[to->n_notes];
 
-		if (copy_text(&to->notes[to->n_notes].lang, n->lang) < 0 ||
-		    copy_text(&to->notes[to->n_notes].text, n->text) < 0) {
+		if (text_copy(&to->notes[to->n_notes].lang, n->lang) < 0 ||
+		    text_copy(&to->notes[to->n_notes].text, n->text) < 0) {
 			free(to->notes[to->n_notes].lang);
 			return -ENOMEM;
 		}
@@ -141,7 +135,7 @@ static int copy_texts(struct template *to, const struct template *from)
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (copy_text(texts[i].to, texts[i].from) < 0)
+		if (text_copy(texts[i].to, texts[i].from) < 0)
 			return -ENOMEM;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/lock.h"
 #include "base/patience.h"
+#include "base/text.h"
 
 #define FIRST_ROOM (16 * KiB)
 
@@ -49,18 +50,12 @@ static int make_room(struct get *g, size_t count)
 	return 0;
 }
 
-static bool copy_text(const char *from, char **ret)
-{
-	*ret = from ? strdup(from) : NULL;
-	return !from || *ret;
-}
-
 static int get_head(void *arg, const struct net_head *head, struct why *why)
 {
 	struct get *g = arg;
 
-	if (!copy_text(head->url, &g->body.url) || !copy_text(head->etag, &g->body.etag) ||
-	    !copy_text(head->last_modified, &g->body.last_modified))
+	if (text_copy(&g->body.url, head->url) < 0 || text_copy(&g->body.etag, head->etag) < 0 ||
+	    text_copy(&g->body.last_modified, head->last_modified) < 0)
 		return -ENOMEM;
 	g->body.unchanged = head->unchanged;
 	if (head->unchanged)

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #define REDIRECTS_MAX 8
 
@@ -45,12 +46,6 @@ void transfer_free(struct net_transfer *t)
 	free(t);
 }
 
-static bool copy_text(const char *from, char **ret)
-{
-	*ret = from ? strdup(from) : NULL;
-	return !from || *ret;
-}
-
 /* It becomes a header line of ours. */
 static bool is_one_line(const char *text)
 {
@@ -71,8 +66,8 @@ int transfer_new(const struct net_request *request, const struct net_events *eve
 	if (request->length > UNKNOWN - 1 - request->offset || !is_one_line(request->unless_etag) ||
 	    !is_one_line(request->unless_modified))
 		return fail(why, -EINVAL, "%s is asked for in a way that can't be", t->start.quoted);
-	if (!copy_text(request->proxy, &t->proxy) || !copy_text(request->unless_etag, &t->unless_etag) ||
-	    !copy_text(request->unless_modified, &t->unless_modified))
+	if (text_copy(&t->proxy, request->proxy) < 0 || text_copy(&t->unless_etag, request->unless_etag) < 0 ||
+	    text_copy(&t->unless_modified, request->unless_modified) < 0)
 		return -ENOMEM;
 	t->events = *events;
 	t->arg = arg;

@@ -39,21 +39,15 @@ void url_done(struct url *url)
 	*url = URL_NONE;
 }
 
-static bool copy_text(const char *from, char **ret)
-{
-	*ret = from ? strdup(from) : NULL;
-	return !from || *ret;
-}
-
 int url_copy(const struct url *url, struct url *ret)
 {
 	struct url u = URL_NONE;
 
-	if (!copy_text(url->text, &u.text) || !copy_text(url->name, &u.name) ||
-	    !copy_text(url->quoted, &u.quoted) || !copy_text(url->origin, &u.origin) ||
-	    !copy_text(url->scheme, &u.scheme) || !copy_text(url->user, &u.user) ||
-	    !copy_text(url->password, &u.password) || !copy_text(url->sigv4, &u.sigv4) ||
-	    !copy_text(url->token, &u.token)) {
+	if (text_copy(&u.text, url->text) < 0 || text_copy(&u.name, url->name) < 0 ||
+	    text_copy(&u.quoted, url->quoted) < 0 || text_copy(&u.origin, url->origin) < 0 ||
+	    text_copy(&u.scheme, url->scheme) < 0 || text_copy(&u.user, url->user) < 0 ||
+	    text_copy(&u.password, url->password) < 0 || text_copy(&u.sigv4, url->sigv4) < 0 ||
+	    text_copy(&u.token, url->token) < 0) {
 		url_done(&u);
 		return -ENOMEM;
 	}
@@ -250,8 +244,8 @@ static int inherit(const struct url *from, struct url *to)
 {
 	if (to->user || strcmp(from->origin, to->origin) != 0)
 		return 0;
-	if (!copy_text(from->user, &to->user) || !copy_text(from->password, &to->password) ||
-	    !copy_text(from->sigv4, &to->sigv4) || !copy_text(from->token, &to->token))
+	if (text_copy(&to->user, from->user) < 0 || text_copy(&to->password, from->password) < 0 ||
+	    text_copy(&to->sigv4, from->sigv4) < 0 || text_copy(&to->token, from->token) < 0)
 		return -ENOMEM;
 	return 0;
 }
