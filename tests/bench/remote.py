@@ -230,8 +230,8 @@ def measure(work, add):
             for _ in range(RUNS):
                 bench.measure_lists()
                 bench.measure_reads()
-                if os.environ.get("BENCH_SLOW") and shutil.which("qemu-system-x86_64"):
-                    bench.measure_boots()
+            if os.environ.get("BENCH_SLOW") and shutil.which("qemu-system-x86_64"):
+                bench.measure_boots()
 
 
 def targets(results):
