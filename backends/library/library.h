@@ -113,6 +113,14 @@ struct template *template_met(struct template *t);
  */
 int template_meet(struct template *t, struct object *object, struct template **ret, struct why *why);
 
+/*
+ * For who is about to ask its server: one at a time. 1 and a ref when somebody has
+ * met it meanwhile; 0 when it is the caller's turn, who ends it by
+ * template_meeting_end; -EINTR when this thread's patience is lost.
+ */
+int template_meeting_begin(struct template *t, struct template **ret);
+void template_meeting_end(struct template *t);
+
 /* What it would be if it was this object; the same, but nothing is noted. */
 int template_as_met(const struct template *t, struct object *object, struct template **ret, struct why *why);
 

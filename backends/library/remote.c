@@ -12,9 +12,13 @@
 
 #include "backends/library/private.h"
 #include "backends/net/object.h"
+#include "base/lock.h"
+#include "base/patience.h"
 
 struct template_met {
-	pthread_mutex_t lock;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t moved;
+	bool is_meeting;    /* somebody asks its server */
 	struct template *t; /* owns a ref; NULL: nobody has met it, or it has changed since */
 };
 
@@ -23,6 +27,7 @@ void template_met_free(struct template_met *met)
 	if (!met)
 		return;
 	template_unref(met->t);
+	(void)pthread_cond_destroy(&met->moved);
 	(void)pthread_mutex_destroy(&met->lock);
 	free(met);
 }
@@ -45,6 +50,7 @@ int template_attach_url(struct template *t, const char *url, const char *proxy, 
 	if (!t->met)
 		return -ENOMEM;
 	(void)pthread_mutex_init(&t->met->lock, NULL);
+	lock_cond_init(&t->met->moved);
 	t->mtime = *mtime;
 	t->mode = 0444;
 	t->uid = geteuid();
@@ -208,6 +214,37 @@ struct template *template_met(struct template *t)
 	met = t->met->t ? template_ref(t->met->t) : NULL;
 	(void)pthread_mutex_unlock(&t->met->lock);
 	return met;
+}
+
+int template_meeting_begin(struct template *t, struct template **ret)
+{
+	struct template_met *met = t->met;
+	LOCKED(&met->lock);
+
+	while (met->is_meeting) {
+		bool lost;
+
+		lock_cond_wait_until(&met->moved, &met->lock, lock_now_ms() + PATIENCE_POLL_MS);
+		(void)pthread_mutex_unlock(&met->lock);
+		lost = patience_lost();
+		(void)pthread_mutex_lock(&met->lock);
+		if (lost)
+			return -EINTR;
+	}
+	if (met->t) {
+		*ret = template_ref(met->t);
+		return 1;
+	}
+	met->is_meeting = true;
+	return 0;
+}
+
+void template_meeting_end(struct template *t)
+{
+	LOCKED(&t->met->lock);
+
+	t->met->is_meeting = false;
+	(void)pthread_cond_broadcast(&t->met->moved);
 }
 
 int template_meet(struct template *t, struct object *object, struct template **ret, struct why *why)

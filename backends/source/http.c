@@ -239,16 +239,10 @@ static int ask_and_meet(struct context *context, struct template *t, struct obje
 	return template_meet(t, take(*known), ret, why);
 }
 
-int http_meet(struct context *context, struct template *t, struct template **ret, struct why *why)
+static int meet(struct context *context, struct template *t, struct template **ret, struct why *why)
 {
 	_cleanup_(object_freep) struct object *known = calloc(1, sizeof(*known));
-	struct why mine = { "" };
 
-	if (!why)
-		why = &mine;
-	*ret = template_met(t);
-	if (*ret)
-		return 0;
 	if (!known)
 		return -ENOMEM;
 	if (recall(context, t, known) < 0)
@@ -256,6 +250,26 @@ int http_meet(struct context *context, struct template *t, struct template **ret
 	if (known && t->claim)
 		return template_meet(t, take(known), ret, why);
 	return ask_and_meet(context, t, &known, ret, why);
+}
+
+int http_meet(struct context *context, struct template *t, struct template **ret, struct why *why)
+{
+	struct why mine = { "" };
+	int r;
+
+	if (!why)
+		why = &mine;
+	*ret = template_met(t);
+	if (*ret)
+		return 0;
+	r = template_meeting_begin(t, ret);
+	if (r < 0)
+		return fail(why, r, "given up waiting for '%s'", t->path);
+	if (r > 0)
+		return 0;
+	r = meet(context, t, ret, why);
+	template_meeting_end(t);
+	return r;
 }
 
 int http_recheck(struct context *context, struct template *t, struct template *met, struct why *why)

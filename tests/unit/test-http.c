@@ -2,6 +2,8 @@
 /* Meeting remote templates: what is asked, what is remembered, and for how long. */
 #include "tests/unit/test.h"
 
+#include <pthread.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -138,6 +140,39 @@ static void the_first_chunk_is_not_fetched_again(void **state)
 	assert_int_equal(s.bytes, 2 * FETCH_CHUNK);
 	image_unref(img);
 	template_unref(met);
+	template_unref(t);
+}
+
+struct guest {
+	pthread_t thread;
+	struct far *far;
+	struct template *t, *met;
+};
+
+static void *meet_as_guest(void *arg)
+{
+	struct guest *g = arg;
+
+	g->met = meet(g->far, g->t);
+	return NULL;
+}
+
+static void several_who_meet_it_at_once_ask_once(void **state)
+{
+	struct far *far = *state;
+	struct template *t = template_at(far, "/fault/drip:8192,20", NULL);
+	struct guest guest[4];
+
+	for (size_t i = 0; i < 4; i++) {
+		guest[i] = (struct guest){ .far = far, .t = t };
+		assert_int_equal(pthread_create(&guest[i].thread, NULL, meet_as_guest, &guest[i]), 0);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(guest[i].thread, NULL), 0);
+		assert_ptr_equal(guest[i].met, guest[0].met);
+		template_unref(guest[i].met);
+	}
+	assert_int_equal(far_stats(far).requests, 1);
 	template_unref(t);
 }
 
@@ -332,6 +367,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_meeting_tells_what_it_is),
 		TEST(the_first_chunk_is_not_fetched_again),
+		TEST(several_who_meet_it_at_once_ask_once),
 		TEST(an_object_of_one_chunk),
 		TEST(servers_that_know_no_ranges),
 		TEST(it_is_remembered_over_a_restart),
