@@ -122,11 +122,28 @@ void image_hint(struct image *img, uint64_t offset, uint64_t length)
 	it->ops->hint(it, offset, min_u64(length, it->size - offset));
 }
 
+bool image_is_here(struct image *img, uint64_t offset, uint64_t length)
+{
+	struct image *it = WITH(img, is_here);
+
+	return !it || it->ops->is_here(it, offset, length);
+}
+
 bool image_is_stale(struct image *img)
 {
 	struct image *it = WITH(img, is_stale);
 
 	return it && it->ops->is_stale(it);
+}
+
+bool image_is_far(struct image *img, const struct unit *unit)
+{
+	return img->ops->is_far && img->ops->is_far(img, unit);
+}
+
+int image_bring(struct image *img, const struct unit *unit, struct why *why)
+{
+	return img->ops->bring ? img->ops->bring(img, unit, why) : 0;
 }
 
 uint64_t image_units(struct image *img)

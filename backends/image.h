@@ -101,6 +101,12 @@ struct image_ops {
 	void (*hint)(struct image *img, uint64_t offset, uint64_t length);
 
 	/*
+	 * Optional (default: yes at a source; else ask the image below). Whether the
+	 * range can be read without waiting for a server. A moment later it may be otherwise.
+	 */
+	bool (*is_here)(struct image *img, uint64_t offset, uint64_t length);
+
+	/*
 	 * Optional, all three or none; no default. An image whose bytes come in
 	 * units; the `cache` backend stands on such images and keeps the units.
 	 *
@@ -120,6 +126,19 @@ struct image_ops {
 	 * included. 0 stands for negligible.
 	 */
 	uint64_t (*make_memory)(struct image *img);
+
+	/*
+	 * Optional, both or none, beside those three (default: nothing is far). What
+	 * `make` reads may be on a server, and decoders must not wait for one: all of them
+	 * could come to wait for the same that has stalled, and nobody else be served.
+	 *
+	 * is_far: to make the unit now would mean to wait for bytes that are still
+	 *         elsewhere. Never waits itself.
+	 * bring:  waits until they are here (on the reader's thread: -EINTR when its
+	 *         patience is lost), or fails as reading them does.
+	 */
+	bool (*is_far)(struct image *img, const struct unit *unit);
+	int (*bring)(struct image *img, const struct unit *unit, struct why *why);
 
 	/*
 	 * Optional (default: no at a source; else ask the image below). What it was
@@ -171,6 +190,7 @@ struct extent image_extent(struct image *img, uint64_t offset);
 
 int image_backing(struct image *img, uint64_t offset, struct backing *ret);
 void image_hint(struct image *img, uint64_t offset, uint64_t length);
+bool image_is_here(struct image *img, uint64_t offset, uint64_t length); /* the range lies in the image */
 
 bool image_is_stale(struct image *img);
 
@@ -178,6 +198,8 @@ uint64_t image_units(struct image *img); /* 0 for an image that is not made in u
 struct unit image_unit(struct image *img, uint64_t offset);
 int image_make(struct image *img, const struct unit *unit, struct sink *sink, struct why *why);
 uint64_t image_make_memory(struct image *img);
+bool image_is_far(struct image *img, const struct unit *unit);
+int image_bring(struct image *img, const struct unit *unit, struct why *why);
 
 /* The image's own lines and those of all below it, the lowest first. */
 void image_describe(struct image *img, struct text *t);

@@ -37,7 +37,10 @@ static void start_rest(struct cache *c, uint64_t offset, uint64_t end)
 		} else {
 			struct unit u = image_unit(c->mk.below, offset);
 
-			making_start(&c->mk, &u);
+			if (image_is_far(c->mk.below, &u))
+				image_hint(c->mk.below, u.offset, u.length);
+			else
+				making_start(&c->mk, &u);
 			offset = u.offset + u.length;
 		}
 	}
@@ -54,7 +57,9 @@ static int read_unit(struct cache *c, const struct unit *u, void *buf, size_t co
 		if (bits_get(c->mk.shelf->there, u->index) &&
 		    shelf_read_unit(c->mk.shelf, buf, count, offset) == 0)
 			return 0;
-		r = making_await(&c->mk, u, &held, why);
+		r = image_is_far(c->mk.below, u) ? image_bring(c->mk.below, u, why) : 0;
+		if (r == 0)
+			r = making_await(&c->mk, u, &held, why);
 		if (r < 0)
 			return r;
 		if (held) {
@@ -133,13 +138,16 @@ static int cache_backing(struct image *img, uint64_t offset, struct backing *ret
 	return 0;
 }
 
+/*
+ * Queues what is not made yet and can be made without waiting for a server; what
+ * else is wanted is on its way by then, and will be hinted at again.
+ */
 static void cache_hint(struct image *img, uint64_t offset, uint64_t length)
 {
 	struct cache *c = (struct cache *)img;
 	const uint64_t end = offset + length, hint = ++c->hints;
 	const unsigned limit = 2 * pool_threads(c->mk.pool) + 2;
 
-	/* What the units are made of may come from far away, and then comes in while others are made. */
 	image_hint(c->mk.below, offset, length);
 	for (unsigned steps = 0; offset < end && steps < HINT_STEPS; steps++) {
 		struct extent e;
@@ -157,10 +165,20 @@ static void cache_hint(struct image *img, uint64_t offset, uint64_t length)
 			continue;
 		}
 		u = image_unit(c->mk.below, offset);
-		if (!bits_get(c->mk.shelf->there, u.index) && !making_ahead(&c->mk, &u, hint, limit))
+		if (!bits_get(c->mk.shelf->there, u.index) && !image_is_far(c->mk.below, &u) &&
+		    !making_ahead(&c->mk, &u, hint, limit))
 			return;
 		offset = u.offset + u.length;
 	}
+}
+
+static bool cache_is_here(struct image *img, uint64_t offset, uint64_t length)
+{
+	bool is_ready;
+
+	return shelf_run(((struct cache *)img)->mk.shelf, offset, offset + length, /* seen_zero= */ false,
+			 &is_ready) == offset + length &&
+	       is_ready;
 }
 
 static void cache_describe(struct image *img, struct text *t)
@@ -190,6 +208,7 @@ static const struct image_ops cache_ops = {
 	.extent = cache_extent,
 	.backing = cache_backing,
 	.hint = cache_hint,
+	.is_here = cache_is_here,
 	.describe = cache_describe,
 	.close = cache_close,
 };

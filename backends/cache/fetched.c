@@ -166,6 +166,14 @@ static void fetched_hint(struct image *img, uint64_t offset, uint64_t length)
 	flights_wish((struct fetched *)img, chunks_of(offset, length), length >= HINT_AT_ONCE);
 }
 
+static bool fetched_is_here(struct image *img, uint64_t offset, uint64_t length)
+{
+	struct fetched *f = (struct fetched *)img;
+	const struct run_of_chunks run = chunks_of(offset, length);
+
+	return flights_are_there(f, run);
+}
+
 static bool fetched_is_stale(struct image *img)
 {
 	return ((struct fetched *)img)->is_stale;
@@ -202,6 +210,7 @@ static const struct image_ops fetched_ops = {
 	.extent = fetched_extent,
 	.backing = fetched_backing,
 	.hint = fetched_hint,
+	.is_here = fetched_is_here,
 	.is_stale = fetched_is_stale,
 	.describe = fetched_describe,
 	.close = fetched_close,

@@ -37,6 +37,13 @@ static bool is_there(const struct fetched *f, uint64_t chunk)
 	return held != NULL;
 }
 
+bool flights_are_there(const struct fetched *f, struct run_of_chunks run)
+{
+	while (run.from < run.end && is_there(f, run.from))
+		run.from++;
+	return run.from == run.end;
+}
+
 /* All that follow, up to the events: with the lock held. */
 
 static bool is_coming(const struct flights *fs, uint64_t chunk)

@@ -61,6 +61,9 @@ void flights_done(struct fetched *f);
 /* Asks for the chunks when there is a slot free: at once when `now`, else with the next request. */
 void flights_wish(struct fetched *f, struct run_of_chunks run, bool now);
 
+/* Whether all of the run is on the shelf or in memory. */
+bool flights_are_there(const struct fetched *f, struct run_of_chunks run);
+
 /*
  * Waits until the first chunk of the run is on the shelf or in memory. 0, -EINTR
  * when this thread's patience is lost, or what became of the request.

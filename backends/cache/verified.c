@@ -33,18 +33,20 @@ static void verified_close(struct image *img)
 }
 
 /*
- * Waits for the verdict. While the bytes are still on their way, what stands
- * above them is made ready in the order in which they come: the hints are
- * given again and again, since each fills the decoders' queue and no more.
+ * Waits for the verdict, for which all of the file is wanted. While its bytes are still
+ * on their way, what stands above them is made ready in the order in which they come: the
+ * hints are given again and again, since each fills the decoders' queue and no more.
  */
 static int wait_for_verdict(struct verified *v, struct why *why)
 {
+	image_hint(v->file, 0, v->file->size);
 	for (;;) {
-		int r = verdicts_wait(v->verdicts, v->promise.identity, PATIENCE_POLL_MS, why);
+		int r;
 
+		image_hint(v->image.below, 0, v->image.size);
+		r = verdicts_wait(v->verdicts, v->promise.identity, PATIENCE_POLL_MS, why);
 		if (r != -EAGAIN)
 			return r;
-		image_hint(v->image.below, 0, v->image.size);
 	}
 }
 

@@ -107,6 +107,34 @@ static int xz_make(struct image *img, const struct unit *unit, struct sink *sink
 	return xz_block_decode(img->below, b, x->limits.decoder, sink, why);
 }
 
+/*
+ * Blocks with more compressed bytes than that are decoded while they come: to wait
+ * for all of them first would take as long again. There are few of them to a
+ * template, mostly one.
+ */
+#define STREAM_FROM (32 * MiB)
+
+static bool xz_is_far(struct image *img, const struct unit *unit)
+{
+	const struct xz_block *b = &((struct xz *)img)->table.block[unit->index];
+
+	return xz_block_room(b) <= STREAM_FROM && !image_is_here(img->below, b->at, xz_block_room(b));
+}
+
+/* Read, and thrown away: the image below keeps what it has fetched. */
+static int xz_bring(struct image *img, const struct unit *unit, struct why *why)
+{
+	const struct xz_block *b = &((struct xz *)img)->table.block[unit->index];
+	const uint64_t end = b->at + xz_block_room(b);
+	_cleanup_free_ uint8_t *buf = malloc(64 * KiB);
+	int r = buf ? 0 : -ENOMEM;
+
+	image_hint(img->below, b->at, end - b->at);
+	for (uint64_t at = b->at; r == 0 && at < end; at += min_u64(64 * KiB, end - at))
+		r = image_pread(img->below, buf, min_u64(64 * KiB, end - at), at, why);
+	return r;
+}
+
 /* A block may need more than its stream's first one showed, but never more than the limit. */
 static uint64_t xz_make_memory(struct image *img)
 {
@@ -179,6 +207,8 @@ static const struct image_ops xz_ops = {
 	.unit = xz_unit,
 	.make = xz_make,
 	.make_memory = xz_make_memory,
+	.is_far = xz_is_far,
+	.bring = xz_bring,
 	.describe = xz_describe,
 	.close = xz_close,
 };
