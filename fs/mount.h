@@ -66,10 +66,12 @@ int mount_serve(struct mount *m, struct why *why);
 /*
  * How many requests are worked on at once; of these, how many may wait in reads,
  * and how many while a name is resolved: a first look at a name is not to queue
- * behind reads of others.
+ * behind reads of others. Most of those that wait, wait for a server or for the
+ * verdict on a file, for minutes if it must be, and others are to be served
+ * meanwhile; a thread that sleeps costs little.
  */
-#define LOOP_THREADS   20
-#define LOOP_READING   8
-#define LOOP_RESOLVING 9
+#define LOOP_THREADS   64
+#define LOOP_READING   46
+#define LOOP_RESOLVING 14
 
 #endif

@@ -800,8 +800,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	/* Requests of up to 1 MiB: libfuse derives the number of pages from this. */
 	conn->max_write = 1 << 20;
 	conn->max_readahead = 1 << 20;
-	conn->max_background = 64;
-	conn->congestion_threshold = 48;
+	conn->max_background = 4 * LOOP_THREADS;
+	conn->congestion_threshold = 3 * LOOP_THREADS;
 	/* A granularity of 1 ns, as the templates' own times have. */
 	conn->time_gran = 1;
 	if (m->ready)
