@@ -432,7 +432,7 @@ static void open_run(struct gate_work *work)
 	int error;
 
 	patience_set(interrupted, r->req);
-	error = resolve(r->m->context, r->m->library, r->node->name, &resolved, &why);
+	error = resolve_to_read(r->m->context, r->m->library, r->node->name, &resolved, &why);
 	patience_set(NULL, NULL);
 	if (error == 0)
 		error = node_set_image(r->m->nodes, r->node, &resolved, &img);

@@ -197,6 +197,7 @@ static int guard(struct context *context, struct template *t, struct image **img
 
 /* The way to an image goal; what was reached before an error stays for the explanation. */
 struct way {
+	bool is_to_read;
 	struct goal goal;
 	struct template *listed;   /* as the library has it */
 	struct template *template; /* as it was met */
@@ -234,12 +235,30 @@ static int check_rejected(struct context *context, struct way *w, struct why *wh
 	return registry_meet(context, w->listed, &w->template, why);
 }
 
+/*
+ * Reads will wait for all of the file: it may as well come while it is being found
+ * out what is in it. If it can't be begun, the first read says so.
+ */
+static void begin_verdict(struct context *context, struct template *t)
+{
+	_cleanup_(judge_unrefp) struct judge *judge = NULL;
+	_cleanup_(image_unrefp) struct image *file = NULL;
+	struct promise promise;
+
+	if (registry_open_file(context, t, &file, NULL) < 0 || judge_by_signature(context->net, t, &judge) < 0)
+		return;
+	promise = promise_of(t, judge);
+	(void)verdicts_begin(context->verdicts, &promise, file, NULL);
+}
+
 static int open_way(struct context *context, struct way *w, struct why *why)
 {
 	int r = registry_meet(context, w->listed, &w->template, why);
 
 	if (r == 0)
 		r = check_rejected(context, w, why);
+	if (r == 0 && w->is_to_read && verify_how(context, w->template) == VERIFY_BEFORE)
+		begin_verdict(context, w->template);
 	if (r == 0)
 		r = start_tags(w->template, &w->start);
 	if (r == 0)
@@ -298,10 +317,10 @@ static int find_way(struct context *context, struct library *library, const char
 	return r < 0 ? r : guard(context, w->template, &w->image, why);
 }
 
-static int resolve_image(struct context *context, struct library *library, const char *name,
+static int resolve_image(struct context *context, struct library *library, const char *name, bool is_to_read,
 			 struct resolved *ret, struct why *why)
 {
-	_cleanup_(way_done) struct way w = { 0 };
+	_cleanup_(way_done) struct way w = { .is_to_read = is_to_read };
 	_cleanup_(text_done) struct text line = TEXT_EMPTY;
 	int r = find_way(context, library, name, &w, why);
 
@@ -406,8 +425,8 @@ static int text_of_template(struct context *context, const struct goal *goal, st
 	return r < 0 ? r : text_take(&out, ret);
 }
 
-int resolve(struct context *context, struct library *library, const char *name, struct resolved *ret,
-	    struct why *why)
+static int resolve_name(struct context *context, struct library *library, const char *name, bool is_to_read,
+			struct resolved *ret, struct why *why)
 {
 	_cleanup_(goal_done) struct goal goal = { 0 };
 	_cleanup_(template_unrefp) struct template *t = NULL;
@@ -416,7 +435,7 @@ int resolve(struct context *context, struct library *library, const char *name, 
 	if (r < 0)
 		return r;
 	if (goal.kind == GOAL_IMAGE)
-		return resolve_image(context, library, name, ret, why);
+		return resolve_image(context, library, name, is_to_read, ret, why);
 	if (goal.kind == GOAL_PLAN)
 		return resolve_explain(context, library, goal.image_name, &ret->text, why);
 	r = library_find(library, goal.template, goal.arch, &t, why);
@@ -425,4 +444,16 @@ int resolve(struct context *context, struct library *library, const char *name, 
 	if (r == 0)
 		ret->template = take(t);
 	return r;
+}
+
+int resolve(struct context *context, struct library *library, const char *name, struct resolved *ret,
+	    struct why *why)
+{
+	return resolve_name(context, library, name, /* is_to_read= */ false, ret, why);
+}
+
+int resolve_to_read(struct context *context, struct library *library, const char *name, struct resolved *ret,
+		    struct why *why)
+{
+	return resolve_name(context, library, name, /* is_to_read= */ true, ret, why);
 }

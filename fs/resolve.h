@@ -31,6 +31,10 @@ int resolve(struct context *context, struct library *library, const char *name, 
 	    struct why *why);
 void resolved_done(struct resolved *r);
 
+/* The same for somebody who is about to read: what has to be here before his first byte is begun with. */
+int resolve_to_read(struct context *context, struct library *library, const char *name, struct resolved *ret,
+		    struct why *why);
+
 /*
  * The same for a lookup, which may take the index's word for a remote template that
  * promises a checksum: its raw image of the size that the index says is not
