@@ -66,6 +66,35 @@ int text_copy(char **to, const char *from)
 	return from && !*to ? -ENOMEM : 0;
 }
 
+size_t texts_count(char *const *texts)
+{
+	size_t n = 0;
+
+	while (texts && texts[n])
+		n++;
+	return n;
+}
+
+int texts_copy(char ***to, char *const *from)
+{
+	const size_t n = texts_count(from);
+
+	*to = from ? calloc(n + 1, sizeof(**to)) : NULL;
+	if (from && !*to)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (text_copy(&(*to)[i], from[i]) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+void texts_free(char **texts)
+{
+	for (char **t = texts; t && *t; t++)
+		free(*t);
+	free(texts);
+}
+
 char *text_new(const char *format, ...)
 {
 	char *chars;

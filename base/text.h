@@ -32,6 +32,11 @@ void text_done(struct text *t);
 /* A copy, or NULL of NULL. 0 or -ENOMEM. */
 int text_copy(char **to, const char *from);
 
+/* Lists of texts, NULL-terminated and owned; NULL is an empty one. */
+size_t texts_count(char *const *texts);
+int texts_copy(char ***to, char *const *from); /* 0 or -ENOMEM; free what is there in either case */
+void texts_free(char **texts);
+
 /* malloc'ed printf; NULL when memory ran out. */
 char *text_new(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -7,6 +7,7 @@
 #include "backends/library/signature.h"
 #include "backends/net/net.h"
 #include "base/bytes.h"
+#include "base/text.h"
 
 /* A signature has some hundred bytes. */
 #define SIGNATURE_MAX (1 * MiB)
@@ -17,21 +18,12 @@ struct signature_judge {
 	struct template *template; /* owns a ref */
 };
 
-static size_t count(char *const *texts)
-{
-	size_t n = 0;
-
-	while (texts && texts[n])
-		n++;
-	return n;
-}
-
 static int check(const struct template *t, const struct net_body *signature, int fd, struct why *why)
 {
 	_cleanup_(keyring_freep) struct keyring *keyring = NULL;
-	int r = keyring_new((const char *const *)t->sig_keys, count(t->sig_keys),
-			    (const char *const *)t->sig_fingerprints, count(t->sig_fingerprints), &keyring,
-			    why);
+	int r = keyring_new((const char *const *)t->sig_keys, texts_count(t->sig_keys),
+			    (const char *const *)t->sig_fingerprints, texts_count(t->sig_fingerprints),
+			    &keyring, why);
 
 	if (r < 0)
 		return fail(why, -EIO, "%s", why_text(why, r)); /* the key's fault is no verdict on the file */

@@ -31,6 +31,7 @@
 #include "fs/options.h"
 #include "fs/passthrough.h"
 #include "fs/survey.h"
+#include "base/text.h"
 
 /* The least of a store's filesystem that is left free. */
 #define MIN_FREE (1 * GiB)
@@ -121,15 +122,6 @@ static int read_repos(struct world *w)
 	return r;
 }
 
-static size_t count(char *const *strings)
-{
-	size_t n = 0;
-
-	while (strings && strings[n])
-		n++;
-	return n;
-}
-
 static int open_library(const struct options *o, const struct listener *listener, struct world *w,
 			struct why *why)
 {
@@ -140,9 +132,9 @@ static int open_library(const struct options *o, const struct listener *listener
 		.n_configs = w->repos.n,
 		.check_signature = o->check_signature,
 		.key_files = (const char *const *)o->key_files,
-		.n_key_files = count(o->key_files),
+		.n_key_files = texts_count(o->key_files),
 		.fingerprints = (const char *const *)o->fingerprints,
-		.n_fingerprints = count(o->fingerprints),
+		.n_fingerprints = texts_count(o->fingerprints),
 		.net = w->context.net,
 		.kept_dirfd = w->kept_dirfd,
 		.refresh_s = o->refresh_s,
@@ -413,7 +405,6 @@ static int mount_and_serve(const struct options *o, struct world *w, struct moun
 	/* Decoders that wait for a server are nobody's readers any more. */
 	net_end(w->context.net);
 	survey_end(m->survey);
-	verdicts_end(w->context.verdicts);
 	/* The library's thread ends before the session that it notifies. */
 	library_close(take(w->library));
 	fuse_session_unmount(m->session);

@@ -8,6 +8,7 @@
 
 #include "base/size.h"
 #include "planner/goal.h"
+#include "base/text.h"
 
 #define DEFAULT_CACHE_LIMIT "32G"
 #define DEFAULT_MEMORY	    "512M"
@@ -145,13 +146,6 @@ static int set_decoders(struct options *o, const char *value, struct why *why)
 	return 0;
 }
 
-static void free_strings(char **strings)
-{
-	for (char **s = strings; s && *s; s++)
-		free(*s);
-	free(strings);
-}
-
 static bool has_string(char *const *strings, const char *string)
 {
 	for (; *strings; strings++)
@@ -166,7 +160,7 @@ static int set_formats(struct options *o, const char *value, struct why *why)
 	char **formats = calloc(strlen(value) + 2, sizeof(*formats));
 	size_t n = 0;
 
-	free_strings(o->formats);
+	texts_free(o->formats);
 	o->formats = formats;
 	if (!list || !formats)
 		return -ENOMEM;
@@ -190,12 +184,9 @@ static int set_no_check_signature(struct options *o, const char *value, struct w
 
 static int add_string(char ***strings, const char *string)
 {
-	size_t n = 0;
-	char **all;
+	const size_t n = texts_count(*strings);
+	char **all = reallocarray(*strings, n + 2, sizeof(*all));
 
-	while (*strings && (*strings)[n])
-		n++;
-	all = reallocarray(*strings, n + 2, sizeof(*all));
 	if (!all)
 		return -ENOMEM;
 	*strings = all;
@@ -497,9 +488,9 @@ void options_done(struct options *o)
 	free(o->cache);
 	free(o->mount_options);
 	free(o->ca_file);
-	free_strings(o->formats);
-	free_strings(o->key_files);
-	free_strings(o->fingerprints);
+	texts_free(o->formats);
+	texts_free(o->key_files);
+	texts_free(o->fingerprints);
 }
 
 static void help_row(const struct option_row *row)

@@ -14,6 +14,7 @@
 #include "backends/net/object.h"
 #include "base/lock.h"
 #include "base/patience.h"
+#include "base/text.h"
 
 struct template_met {
 	pthread_mutex_t lock; /* guards what follows */
@@ -86,21 +87,6 @@ int template_attach_sig(struct template *t, const char *url, const struct trust 
 
 /* ---- the second template ---- */
 
-static int copy_all(char ***to, char **from)
-{
-	size_t n = 0;
-
-	if (!from)
-		return 0;
-	while (from[n])
-		n++;
-	*to = calloc(n + 1, sizeof(**to));
-	for (size_t i = 0; *to && i < n; i++)
-		if (text_copy(&(*to)[i], from[i]) < 0)
-			return -ENOMEM;
-	return *to ? 0 : -ENOMEM;
-}
-
 static int copy_notes(struct template *to, const struct template *from)
 {
 	to->notes = calloc(from->n_notes + 1, sizeof(*to->notes));
@@ -151,8 +137,8 @@ static int copy_template(const struct template *from, struct template **ret)
 	_cleanup_(template_unrefp) struct template *t = template_new();
 
 	if (!t || copy_texts(t, from) < 0 || copy_notes(t, from) < 0 ||
-	    copy_all(&t->aliases, from->aliases) < 0 || copy_all(&t->sig_keys, from->sig_keys) < 0 ||
-	    copy_all(&t->sig_fingerprints, from->sig_fingerprints) < 0)
+	    texts_copy(&t->aliases, from->aliases) < 0 || texts_copy(&t->sig_keys, from->sig_keys) < 0 ||
+	    texts_copy(&t->sig_fingerprints, from->sig_fingerprints) < 0)
 		return -ENOMEM;
 	t->size = from->size;
 	t->compressed_size = from->compressed_size;

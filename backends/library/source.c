@@ -165,13 +165,6 @@ int source_open(const struct library_options *options, size_t i, const char *avo
 					  : open_local(s, avoid, bell, why);
 }
 
-static void free_templates(struct template **t, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		template_unref(t[i]);
-	free(t);
-}
-
 static void free_watched(struct watched *w, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -184,7 +177,7 @@ void source_done(struct source *s)
 	online_free(s->online);
 	source_config_done(&s->own);
 	free(s->fingerprints);
-	free_templates(s->t, s->n);
+	templates_free(s->t, s->n);
 	free_watched(s->watched, s->n_watched);
 	complaints_done(&s->said);
 	place_unref(s->place);
@@ -270,7 +263,7 @@ static int scan_begin(struct scan *scan, struct source *s, struct watch *watch)
 
 static void scan_done(struct scan *scan)
 {
-	free_templates(scan->t, scan->n);
+	templates_free(scan->t, scan->n);
 	free_watched(scan->watched, scan->n_watched);
 	complaints_done(&scan->complaints);
 	free(scan->old);
@@ -568,7 +561,7 @@ static int take_online(struct source *s, struct why *why)
 	}
 	complaints_say(&f.complaints, &s->said);
 	keep_old(s, &f);
-	free_templates(s->t, s->n);
+	templates_free(s->t, s->n);
 	s->t = take(f.t);
 	s->n = f.n;
 	f.n = 0;
@@ -590,7 +583,7 @@ static int scan_local(struct source *s, struct watch *watch, struct why *why)
 		return r;
 	}
 	complaints_say(&scan.complaints, &s->said);
-	free_templates(s->t, s->n);
+	templates_free(s->t, s->n);
 	free_watched(s->watched, s->n_watched);
 	s->t = take(scan.t);
 	s->n = scan.n;

@@ -14,6 +14,7 @@
 #include "backends/net/object.h"
 #include "base/arch.h"
 #include "base/bytes.h"
+#include "base/text.h"
 
 struct template *template_new(void)
 {
@@ -39,18 +40,11 @@ static void free_file(struct template_file *f)
 	free(f);
 }
 
-static void free_texts(char **texts)
-{
-	for (size_t i = 0; texts && texts[i]; i++)
-		free(texts[i]);
-	free(texts);
-}
-
 void template_unref(struct template *t)
 {
 	if (!t || __atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	free_texts(t->aliases);
+	texts_free(t->aliases);
 	for (size_t i = 0; i < t->n_notes; i++) {
 		free(t->notes[i].lang);
 		free(t->notes[i].text);
@@ -69,8 +63,8 @@ void template_unref(struct template *t)
 	free(t->url);
 	free(t->proxy);
 	free(t->sig_url);
-	free_texts(t->sig_keys);
-	free_texts(t->sig_fingerprints);
+	texts_free(t->sig_keys);
+	texts_free(t->sig_fingerprints);
 	free(t->claim);
 	free(t->stands_for);
 	object_free(t->object);

@@ -12,16 +12,7 @@
 #include "backends/library/complaints.h"
 #include "base/arch.h"
 #include "base/cleanup.h"
-
-static int copy_text(const char *text, char **ret)
-{
-	char *copy = strdup(text);
-
-	if (!copy)
-		return -ENOMEM;
-	*ret = copy;
-	return 0;
-}
+#include "base/text.h"
 
 static bool has_dotdot(const char *path)
 {
@@ -55,7 +46,7 @@ int value_path(const char *key, const char *base, const char *value, char **ret,
 		return fail(why, -EINVAL, "%s '%s' leads out of the %s's directory", key, q, base);
 	if (strlen(value) >= PATH_MAX)
 		return fail(why, -EINVAL, "%s '%s' is too long for a path", key, q);
-	return copy_text(value, ret);
+	return text_copy(ret, value);
 }
 
 int value_hash(const char *key, const char *value, size_t digits, char **ret, struct why *why)
@@ -67,7 +58,7 @@ int value_hash(const char *key, const char *value, size_t digits, char **ret, st
 	if (n != digits || strspn(value, "0123456789abcdefABCDEF") != n)
 		return fail(why, -EINVAL, "%s '%s' is not a SHA-%zu in %zu hexadecimal digits", key,
 			    quote(q, value, n), 4 * digits, digits);
-	r = copy_text(value, ret);
+	r = text_copy(ret, value);
 	for (char *p = *ret; r == 0 && *p; p++)
 		*p = (char)tolower((unsigned char)*p);
 	return r;
@@ -80,7 +71,7 @@ int value_arch(const char *key, const char *value, char **ret, struct why *why)
 
 	if (!normal)
 		return fail(why, -EINVAL, "%s '%s' is not known", key, quote(q, value, strlen(value)));
-	return copy_text(normal, ret);
+	return text_copy(ret, normal);
 }
 
 /* URIs of files. */
