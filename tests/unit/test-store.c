@@ -984,6 +984,17 @@ static void min_free_is_left_free(void **state)
 	unmount(b);
 }
 
+/* What the flusher is at counts as in use, and is not evicted. */
+static bool is_settled(struct store *s)
+{
+	LOCKED(&s->lock);
+
+	for (const struct entry *e = s->entries; e; e = e->next)
+		if (e->busy || e->pins || e->users || e->shelf)
+			return false;
+	return true;
+}
+
 static void store_whole(struct bench *b, const char *identity, uint64_t size)
 {
 	struct unitimage *below = unitimage_new(size, MiB, 3);
@@ -993,7 +1004,7 @@ static void store_whole(struct bench *b, const char *identity, uint64_t size)
 	image_unref(cache);
 	image_unref(&below->image);
 	/* Recorded and put away, so that the next one may be the reason to evict it. */
-	while (!exists(b, identity, "units"))
+	while (!exists(b, identity, "units") || !is_settled(b->context.store))
 		(void)usleep(1000);
 }
 
