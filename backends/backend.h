@@ -33,6 +33,12 @@ struct opening {
 	struct context *context;
 	struct template *template; /* whose bytes the plan starts from */
 	const struct step *step;
+	/*
+	 * What unique numbers in an output file are made from: a text that stands for the
+	 * template and for all that was done to its disk, this step included, and is the
+	 * same on every host. NULL: nobody will make any.
+	 */
+	const char *seed;
 };
 
 struct backend {

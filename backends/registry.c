@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -234,21 +235,39 @@ void registry_forget(struct context *context, struct template *t)
 		http_forget(context, t);
 }
 
+/*
+ * What the index promises of the file is the same for everybody; its path, its times
+ * and its inode are not.
+ */
+static void begin_seed(struct text *seed, const struct template *t)
+{
+	if (t->checksum || t->checksum256)
+		text_add(seed, "%s", t->checksum ?: t->checksum256);
+	else
+		text_add(seed, "%s@%s revision %" PRId64, t->name, t->arch, t->revision);
+}
+
 int registry_open(struct context *context, struct template *template, const struct plan *plan,
 		  struct image **ret, struct why *why)
 {
 	_cleanup_(image_unrefp) struct image *img = NULL;
-	_cleanup_(text_done) struct text key = TEXT_EMPTY;
+	_cleanup_(text_done) struct text key = TEXT_EMPTY, seed = TEXT_EMPTY;
+	const struct tags *before = &plan->start;
 	int r;
 
 	text_add(&key, "%s", template->identity);
-	for (size_t i = 0; i < plan->n_steps; i++) {
+	begin_seed(&seed, template);
+	for (size_t i = 0; i < plan->n_steps; before = &plan->step[i++].after) {
 		struct opening opening = { context, template, &plan->step[i] };
 		struct image *next = NULL;
 
 		add_step(&key, &plan->step[i]);
-		if (key.error)
-			return key.error;
+		/* How the disk was come by is one host's matter. */
+		if (offer_is_raw_disk(before))
+			add_step(&seed, &plan->step[i]);
+		if (key.error || seed.error)
+			return -ENOMEM;
+		opening.seed = seed.chars;
 		r = open_step(&opening, key.chars, img, &next, why);
 		if (r < 0)
 			return r;

@@ -273,6 +273,31 @@ bool offer_is_raw_disk(const struct tags *state)
 	       !tags_has(state, "made");
 }
 
+bool offer_is_wrapped(const struct tags *state, const char *codec)
+{
+	const char *chain = tags_get(state, "codec");
+	const size_t n = strlen(codec);
+
+	return chain && strncmp(chain, codec, n) == 0 && (chain[n] == ',' || chain[n] == '\0') &&
+	       !tags_has(state, "at") && !tags_has(state, "made");
+}
+
+void offer_unwrap(struct offer *x)
+{
+	const char *chain = tags_get(&x->after, "codec"), *rest = chain ? strchr(chain, ',') : NULL;
+	_cleanup_free_ char *copy = NULL;
+
+	if (!rest) {
+		offer_drop(x, "codec");
+		return;
+	}
+	copy = strdup(rest + 1);
+	if (copy)
+		offer_set(x, "codec", copy);
+	else
+		x->error = -ENOMEM;
+}
+
 static int add_refusal(struct search *s, char *sentence)
 {
 	_cleanup_free_ char *text = sentence;

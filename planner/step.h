@@ -11,9 +11,11 @@
  *
  *	template=NAME  the state is an unopened template of the library (start only)
  *	at=file        where its bytes are (start only)
- *	codec=xz       the bytes are compressed; absent when they are plain
+ *	codec=gzip,xz  what the bytes are wrapped in, the outermost first (gzip, bzip2, zstd, xz,
+ *	               tar); absent when they are plain
  *	made=unit      the bytes come decoded unit by unit and are not kept: each
  *	               read would make its unit again
+ *	whole=yes      the bytes stand in one local file, all of them
  *	format=raw     the disk format of the plain bytes
  *	size=BYTES     the virtual size
  *	arch=x86_64    normalised
@@ -70,6 +72,12 @@ void offer_end(struct offer *x, uint64_t cost);
 
 /* Whether the state is a raw disk that may be read anywhere: what resize, layouts and the like stand on. */
 bool offer_is_raw_disk(const struct tags *state);
+
+/* Whether this codec is the outermost one, around bytes that may be read anywhere. */
+bool offer_is_wrapped(const struct tags *state, const char *codec);
+
+/* A fact that holds afterwards: the outermost codec is off. */
+void offer_unwrap(struct offer *x);
 
 /* The same at once. The sets are copied. */
 void offer_step(struct offers *o, const struct tags *args, const struct tags *after, uint64_t cost);

@@ -314,10 +314,11 @@ static void xz_offer(const struct tags *state, const struct tags *want, struct o
 {
 	struct offer x;
 
-	if (!tags_is(state, "codec", "xz") || tags_has(state, "at"))
+	if (!offer_is_wrapped(state, "xz"))
 		return;
 	offer_begin(&x, o, state);
-	offer_drop(&x, "codec");
+	offer_unwrap(&x);
+	offer_drop(&x, "whole");
 	offer_set(&x, "made", "unit");
 	offer_end(&x, cost_of(state, COST_XZ_OPEN + COST_XZ_FIRST, COST_XZ_PER_MIB));
 }

@@ -11,14 +11,11 @@
  *		   L2 table; numbered as the entries of L1
  *
  * As both stand in the file in guest order and without gaps, the place of each
- * is its rank: how many stand before it. An entry of L1 is the place of a
+ * is its rank (runs.h). An entry of L1 is the place of a
  * table, an entry of L2 the place of a cluster; both are looked up by binary
  * search when they are read. So no metadata is held in memory: all of it is one
  * COMPUTED segment, made a page at a time. Behind it stands one BELOW segment
  * for each run of clusters.
- *
- * Only EXTENT_ZERO leaves a cluster out. EXTENT_SEEN_ZERO is what one host has
- * found out so far; the layout has to be the same on all of them.
  */
 #include "backends/layout/qcow2.h"
 
@@ -26,7 +23,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "backends/costs.h"
+#include "backends/layout/layout.h"
+#include "backends/layout/runs.h"
 #include "backends/map.h"
 #include "base/bytes.h"
 #include "base/size.h"
@@ -55,21 +53,6 @@
 /* In the order of the file. */
 enum part { HEADER, REFTABLE, REFBLOCKS, L1, L2, DATA, N_PARTS };
 
-/* [first, first + length), and how many stand in all the runs before it. */
-struct run {
-	uint64_t first;
-	uint64_t rank;
-};
-
-/* Sorted; between neighbours is a gap of more than `join`. */
-struct runs {
-	struct run *run; /* owned */
-	size_t n;
-	size_t room;
-	uint64_t total; /* the length of all */
-	uint64_t join;
-};
-
 struct qcow2 {
 	struct computed computed;
 	uint64_t size;	/* virtual, bytes */
@@ -79,120 +62,6 @@ struct qcow2 {
 	struct runs tables;
 	uint64_t first[N_PARTS + 1]; /* cluster of the file; at last its end */
 };
-
-static uint64_t run_length(const struct runs *r, size_t i)
-{
-	return (i + 1 < r->n ? r->run[i + 1].rank : r->total) - r->run[i].rank;
-}
-
-static uint64_t run_end(const struct runs *r, size_t i)
-{
-	return r->run[i].first + run_length(r, i);
-}
-
-static int runs_grow(struct runs *r)
-{
-	size_t room = r->room ? 2 * r->room : 16;
-	struct run *run = reallocarray(r->run, room, sizeof(*run));
-
-	if (!run)
-		return -ENOMEM;
-	r->run = run;
-	r->room = room;
-	return 0;
-}
-
-/* Makes the last run longer, if the gap allows. `first` is not before its end. */
-static bool runs_join(struct runs *r, uint64_t first, uint64_t length)
-{
-	uint64_t end;
-
-	if (r->n == 0)
-		return false;
-	end = run_end(r, r->n - 1);
-	assert(first >= end);
-	if (first - end > r->join)
-		return false;
-	r->total += first - end + length;
-	return true;
-}
-
-/* There is room, and no join. */
-static void runs_append(struct runs *r, uint64_t first, uint64_t length)
-{
-	r->run[r->n++] = (struct run){ first, r->total };
-	r->total += length;
-}
-
-/*
- * Takes in gaps of up to twice the length of before. In place: what is written
- * is never ahead of what is read.
- */
-static void runs_coarsen(struct runs *r)
-{
-	const struct runs old = *r;
-
-	r->join = old.join ? 2 * old.join : 1;
-	r->n = 0;
-	r->total = 0;
-	for (size_t i = 0; i < old.n; i++) {
-		uint64_t first = old.run[i].first, length = run_length(&old, i);
-
-		if (!runs_join(r, first, length))
-			runs_append(r, first, length);
-	}
-}
-
-/*
- * In ascending order. What is joined in the end does not depend on when the list
- * was found too long: gaps that are joined are those of up to the last `join`.
- */
-static int runs_add(struct runs *r, uint64_t first, uint64_t length)
-{
-	while (!runs_join(r, first, length)) {
-		if (r->n == QCOW2_RUNS_MAX) {
-			runs_coarsen(r);
-			continue;
-		}
-		if (r->n == r->room && runs_grow(r) < 0)
-			return -ENOMEM;
-		runs_append(r, first, length);
-		break;
-	}
-	return 0;
-}
-
-/* The first run that ends behind `at`; n when there is none. */
-static size_t runs_find(const struct runs *r, uint64_t at)
-{
-	size_t low = 0, high = r->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (run_end(r, middle) > at)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
-}
-
-/* What stands in the runs at this rank (< total). */
-static uint64_t runs_nth(const struct runs *r, uint64_t rank)
-{
-	size_t low = 0, high = r->n;
-
-	while (high - low > 1) {
-		size_t middle = low + (high - low) / 2;
-
-		if (r->run[middle].rank <= rank)
-			low = middle;
-		else
-			high = middle;
-	}
-	return r->run[low].first + (rank - r->run[low].rank);
-}
 
 /*
  * The parts of the file. Each fills the page that is the `n`th of its part; the
@@ -237,7 +106,7 @@ static void fill_places(const struct runs *r, uint8_t *page, uint64_t at, uint64
 	const uint64_t end = at + PAGE_ENTRIES;
 
 	for (size_t i = runs_find(r, at); i < r->n && r->run[i].first < end; i++) {
-		uint64_t from = max_u64(at, r->run[i].first), to = min_u64(end, run_end(r, i));
+		uint64_t from = max_u64(at, r->run[i].first), to = min_u64(end, runs_end(r, i));
 		uint64_t place = base + r->run[i].rank + (from - r->run[i].first);
 
 		for (; from < to; from++, place++)
@@ -290,8 +159,8 @@ static void qcow2_free(struct computed *c)
 {
 	struct qcow2 *q = (struct qcow2 *)c;
 
-	free(q->clusters.run);
-	free(q->tables.run);
+	runs_done(&q->clusters);
+	runs_done(&q->tables);
 	free(q);
 }
 
@@ -316,24 +185,6 @@ static struct qcow2 *qcow2_new(uint64_t size)
 	return q;
 }
 
-/* Which clusters hold data. */
-static int qcow2_survey_clusters(struct qcow2 *q, struct image *below)
-{
-	for (uint64_t at = 0; at < below->size;) {
-		struct extent e = image_extent(below, at);
-		uint64_t first = at / CLUSTER, end = div_up(at + e.length, CLUSTER);
-
-		if (e.kind == EXTENT_ZERO) {
-			at += e.length;
-			continue;
-		}
-		if (runs_add(&q->clusters, first, end - first) < 0)
-			return -ENOMEM;
-		at = end * CLUSTER; /* the rest of its last cluster is taken, whatever it is */
-	}
-	return 0;
-}
-
 /* Which L2 tables that needs. */
 static int qcow2_survey_tables(struct qcow2 *q)
 {
@@ -341,7 +192,7 @@ static int qcow2_survey_tables(struct qcow2 *q)
 
 	for (size_t i = 0; i < q->clusters.n; i++) {
 		uint64_t first = max_u64(q->clusters.run[i].first / ENTRIES, done);
-		uint64_t end = div_up(run_end(&q->clusters, i), ENTRIES);
+		uint64_t end = div_up(runs_end(&q->clusters, i), ENTRIES);
 
 		/* Otherwise the run lies in the last table of the run before. */
 		if (first < end && runs_add(&q->tables, first, end - first) < 0)
@@ -377,7 +228,7 @@ static void qcow2_place(struct qcow2 *q)
 static int qcow2_plan(struct qcow2 *q, struct image *below, struct why *why)
 {
 	char have[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX];
-	int r = qcow2_survey_clusters(q, below);
+	int r = runs_survey(&q->clusters, below, CLUSTER);
 
 	if (r == 0)
 		r = qcow2_survey_tables(q);
@@ -404,7 +255,7 @@ static int qcow2_seal(struct qcow2 *q, struct image *below, struct image **ret, 
 	map_draft_computed(d, 0, data, &q->computed, 0);
 	for (size_t i = 0; i < q->clusters.n; i++) {
 		uint64_t from = q->clusters.run[i].first * CLUSTER;
-		uint64_t length = min_u64(run_length(&q->clusters, i) * CLUSTER, below->size - from);
+		uint64_t length = min_u64(runs_length(&q->clusters, i) * CLUSTER, below->size - from);
 
 		map_draft_below(d, data + q->clusters.run[i].rank * CLUSTER, length, from);
 	}
@@ -432,13 +283,9 @@ int qcow2_layout(struct image *below, struct image **ret, struct why *why)
 
 static void qcow2_offer(const struct tags *state, const struct tags *want, struct offers *o)
 {
-	struct offer x;
+	static const char *const heeds[] = { NULL };
 
-	if (!tags_is(want, "format", "qcow2") || !offer_is_raw_disk(state) || !tags_has(state, "size"))
-		return;
-	offer_begin(&x, o, state);
-	offer_set(&x, "format", "qcow2");
-	offer_end(&x, cost_of(state, COST_LAYOUT_OPEN, COST_MAP_PER_MIB));
+	layout_offer(state, want, o, "qcow2", heeds);
 }
 
 static int qcow2_open(const struct opening *opening, struct image *below, struct image **ret, struct why *why)

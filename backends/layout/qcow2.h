@@ -15,17 +15,11 @@
  * up to a sector. Returns 0; -EOPNOTSUPP, with the limit in `why`, when the
  * format (or QEMU, which is its definition) can't hold so much; -ENOMEM.
  *
- * Memory is bounded whatever `below` says of itself: above QCOW2_RUNS_MAX runs of
+ * Memory is bounded whatever `below` says of itself: above RUNS_MAX (runs.h) runs of
  * data, the shortest holes between them are allocated too (and still read as
  * zeros, as EXTENT_ZERO), until the runs are few enough.
  */
 int qcow2_layout(struct image *below, struct image **ret, struct why *why);
-
-/*
- * As many as a disk of 64 GiB has at the very worst. 16 bytes each here (32 when
- * each needs an L2 table of its own), and a segment each in the map.
- */
-#define QCOW2_RUNS_MAX (UINT64_C(1) << 19)
 
 extern const struct backend qcow2_layout_backend;
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "backends/layout/qcow2.h"
+#include "backends/layout/runs.h"
 #include "backends/map.h"
 #include "base/bytes.h"
 #include "tests/unit/memimage.h"
@@ -632,7 +633,7 @@ static void test_64_gibibytes_of_alternating_clusters(void **state)
 	struct map_figures figures;
 
 	assert_true(map_figures(img, &figures));
-	assert_int_equal(figures.segments, 1 + QCOW2_RUNS_MAX);
+	assert_int_equal(figures.segments, 1 + RUNS_MAX);
 	for (uint64_t at = 0; at < 64 * GiB; at += GiB - 3 * CLUSTER + 512) {
 		assert_guest_sees(img, below, at);
 		assert_int_equal(place_of(img, at) == 0, at / CLUSTER % 2);
@@ -666,7 +667,7 @@ static void test_more_runs_than_that_take_in_the_holes(void **state)
 /* Where the short holes are, at the beginning or at the end, makes no difference. */
 static void test_only_the_shortest_holes_are_taken_in(void **state)
 {
-	enum { HALF = QCOW2_RUNS_MAX / 2 + 1 };
+	enum { HALF = RUNS_MAX / 2 + 1 };
 	_cleanup_free_ struct range *range = calloc(2 * HALF, sizeof(*range));
 
 	for (int short_first = 0; short_first < 2; short_first++) {

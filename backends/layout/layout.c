@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "backends/layout/layout.h"
+
+#include <gcrypt.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "backends/costs.h"
+#include "base/text.h"
+
+struct layout layout_of(const struct opening *opening)
+{
+	const struct tags *args = &opening->step->args;
+	struct layout how = {
+		.seed = opening->seed,
+		.compat = tags_get(args, "compat"),
+		.fixed = tags_has(args, "fixed"),
+	};
+
+	(void)tags_get_u64(args, "cluster", &how.cluster);
+	return how;
+}
+
+void layout_offer(const struct tags *state, const struct tags *want, struct offers *o, const char *format,
+		  const char *const *heeds)
+{
+	struct offer x;
+
+	if (!tags_is(want, "format", format) || !offer_is_raw_disk(state) || !tags_has(state, "size"))
+		return;
+	offer_begin(&x, o, state);
+	for (; *heeds; heeds++)
+		if (tags_has(want, *heeds))
+			offer_arg(&x, *heeds, tags_get(want, *heeds));
+	offer_drop(&x, "whole");
+	offer_set(&x, "format", format);
+	offer_end(&x, cost_of(state, COST_LAYOUT_OPEN, COST_MAP_PER_MIB));
+}
+
+void layout_uuid(const struct layout *how, uint64_t size, const char *what, uint8_t ret[static 16])
+{
+	uint8_t digest[32] = { 0 };
+	char number[32];
+	gcry_buffer_t parts[] = {
+		{ .data = (void *)(how->seed ?: ""), .len = strlen(how->seed ?: "") },
+		{ .data = number, .len = snprintf(number, sizeof(number), "\n%" PRIu64 "\n", size) },
+		{ .data = (void *)what, .len = strlen(what) },
+	};
+
+	(void)gcry_check_version(NULL); /* initializes */
+	(void)gcry_md_hash_buffers(GCRY_MD_SHA256, 0, digest, parts, sizeof(parts) / sizeof(parts[0]));
+	memcpy(ret, digest, 16);
+	ret[6] = (ret[6] & 0x0f) | 0x40; /* version 4 */
+	ret[8] = (ret[8] & 0x3f) | 0x80; /* variant 1 */
+}
