@@ -750,6 +750,18 @@ static void map_hint(struct image *img, uint64_t offset, uint64_t length)
 		image_hint(m->ground, run_at, run_end - run_at);
 }
 
+static bool map_is_here(struct image *img, uint64_t offset, uint64_t length)
+{
+	struct map *m = (struct map *)img;
+	const struct segment *s = &m->segments.s[segments_find(&m->segments, offset)];
+
+	for (uint64_t end = offset + length; offset < end; offset = s[1].start, s++)
+		if (s->kind == GROUND &&
+		    !image_is_here(m->ground, s->at + (offset - s->start), min_u64(end, s[1].start) - offset))
+			return false;
+	return true;
+}
+
 static void map_describe(struct image *img, struct text *t)
 {
 	struct map *m = (struct map *)img;
@@ -774,6 +786,7 @@ static const struct image_ops map_ops = {
 	.extent = map_extent,
 	.backing = map_backing,
 	.hint = map_hint,
+	.is_here = map_is_here,
 	.describe = map_describe,
 	.close = map_close,
 };

@@ -13,7 +13,7 @@
 #include <sys/xattr.h>
 
 #include "backends/cache/store.h"
-#include "backends/cache/verdicts.h"
+#include "backends/cache/verified.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/patience.h"
@@ -45,9 +45,10 @@ struct request {
 	struct gate_work work;
 	struct mount *m;
 	fuse_req_t req;
-	char *name;	   /* lookup: owned */
-	uint64_t id;	   /* lookup by id: what the name must still have, else 0 */
-	struct node *node; /* open: owns a ref */
+	char *name;	     /* lookup: owned */
+	uint64_t id;	     /* lookup by id: what the name must still have, else 0 */
+	struct node *node;   /* open: owns a ref */
+	struct image *image; /* open, when it was resolved: owns a ref */
 	struct fuse_file_info fi;
 	struct handle *handle; /* read: the kernel holds the file open until it was answered */
 	size_t count;
@@ -68,6 +69,7 @@ static void pass(fuse_req_t req, struct gate *gate, const struct request *r,
 		free(r->name);
 		if (r->node)
 			node_put(mount_of(req)->nodes, r->node);
+		image_unref(r->image);
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
@@ -423,6 +425,54 @@ static void reply_open(fuse_req_t req, struct node *node, struct image *img, str
 		handle_close(m, h);
 }
 
+/* EINVAL from a read would mislead qemu, which probes alignment by it; EBADMSG would mislead people. */
+static int read_errno(int r)
+{
+	return r == -EINTR || r == -ENOMEM || r == -ESTALE || r == -ENOSPC ? -r : EIO;
+}
+
+/* The name was promised: when it can't be met, it is the template that went away. */
+static int open_errno(int r)
+{
+	return lookup_errno(r) == ENOENT ? ESTALE : lookup_errno(r);
+}
+
+static void await_run(struct gate_work *work)
+{
+	struct request *r = (struct request *)work;
+	struct why why = { "" };
+	int error;
+
+	patience_set(interrupted, r->req);
+	error = verified_await(r->image, &why);
+	patience_set(NULL, NULL);
+	if (error == 0) {
+		reply_open(r->req, r->node, r->image, &r->fi);
+	} else {
+		if (error != -EINTR)
+			log_error("%s: %s", r->node->name, why_text(&why, error));
+		fuse_reply_err(r->req, read_errno(error));
+		image_unref(r->image);
+		node_put(r->m->nodes, r->node);
+	}
+	free(r);
+}
+
+/*
+ * Where reads would wait for a verdict, opening does: a file that is opened with all of
+ * its units there passes through, and is copied several times as fast. It may take as
+ * long as the network does, so it waits where reads do, out of the way of other names.
+ * Consumes the refs.
+ */
+static void open_image(fuse_req_t req, struct node *node, struct image *img, struct fuse_file_info *fi)
+{
+	if (verified_waits(img))
+		pass(req, mount_of(req)->reading, &(struct request){ .node = node, .image = img, .fi = *fi },
+		     await_run);
+	else
+		reply_open(req, node, img, fi);
+}
+
 static void open_run(struct gate_work *work)
 {
 	struct request *r = (struct request *)work;
@@ -437,11 +487,10 @@ static void open_run(struct gate_work *work)
 	if (error == 0)
 		error = node_set_image(r->m->nodes, r->node, &resolved, &img);
 	if (error == 0) {
-		reply_open(r->req, r->node, img, &r->fi);
+		open_image(r->req, r->node, img, &r->fi);
 	} else {
 		log_note("%s: %s", r->node->name, why_text(&why, error));
-		/* The name was promised: it is the template that went away. */
-		fuse_reply_err(r->req, lookup_errno(error) == ENOENT ? ESTALE : lookup_errno(error));
+		fuse_reply_err(r->req, open_errno(error));
 		node_put(r->m->nodes, r->node);
 	}
 	free(r);
@@ -458,8 +507,10 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		return;
 	}
 	img = node_image(m->nodes, node);
-	if (node->text || img)
-		reply_open(req, node, img, fi);
+	if (img)
+		open_image(req, node, img, fi);
+	else if (node->text)
+		reply_open(req, node, /* img= */ NULL, fi);
 	else
 		pass(req, m->resolving, &(struct request){ .node = node, .fi = *fi }, open_run);
 }
@@ -490,12 +541,6 @@ void mount_thread_done(void)
 {
 	free(take(read_buffer.bytes));
 	read_buffer.room = 0;
-}
-
-/* EINVAL from a read would mislead qemu, which probes alignment by it; EBADMSG would mislead people. */
-static int read_errno(int r)
-{
-	return r == -EINTR || r == -ENOMEM || r == -ESTALE || r == -ENOSPC ? -r : EIO;
 }
 
 static void read_run(struct gate_work *work)

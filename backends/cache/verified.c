@@ -100,6 +100,61 @@ static int verified_backing(struct image *img, uint64_t offset, struct backing *
 	return v->is_good ? image_backing(img->below, offset, ret) : -ENODATA;
 }
 
+/* ---- waiting before it is opened ---- */
+
+#define STEP (1 * MiB)
+
+/* Bytes of data that are not made yet. */
+static uint64_t missing(struct image *img)
+{
+	uint64_t bytes = 0;
+
+	for (uint64_t at = 0, n; at < img->size; at += n) {
+		n = min_u64(STEP, img->size - at);
+		if (!image_is_here(img, at, n))
+			bytes += n;
+	}
+	return bytes;
+}
+
+/*
+ * Decoding went on beside the download, and mostly all but the last units are ready
+ * now. Where they are not (the decoders are slower than the network) readers have what
+ * they want before all of it is there. What can't be kept is not waited for again and again.
+ */
+static int await_last_units(struct image *img, struct why *why)
+{
+	uint8_t byte;
+	int r = 0;
+
+	if (missing(img) > image_data_bytes(img) / 8)
+		return 0;
+	image_hint(img, 0, img->size);
+	for (uint64_t at = 0, n; r == 0 && at < img->size; at += n) {
+		n = min_u64(STEP, img->size - at);
+		if (image_is_here(img, at, n))
+			continue;
+		r = image_pread(img, &byte, 1, at, why);
+		if (r == 0 && !image_is_here(img, at, 1))
+			break;
+	}
+	return r == -EINTR ? r : 0; /* whoever reads there is told what is wrong with it */
+}
+
+bool verified_waits(struct image *img)
+{
+	const struct verified *v = (const struct verified *)img;
+
+	return img->ops->pread == verified_pread && v->how == VERIFY_BEFORE && !v->is_good;
+}
+
+int verified_await(struct image *img, struct why *why)
+{
+	int r = check_verdict((struct verified *)img, why);
+
+	return r < 0 ? r : await_last_units(img->below, why);
+}
+
 static void verified_describe(struct image *img, struct text *t)
 {
 	const struct verified *v = (const struct verified *)img;

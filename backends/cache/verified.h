@@ -22,6 +22,17 @@ enum verify {
 int verified_image_new(struct verdicts *verdicts, const struct promise *promise, enum verify how,
 		       struct image *below, struct image *file, struct image **ret, struct why *why);
 
+/* Whether reads of the image still wait for a verdict. False for an image that is no such one. */
+bool verified_waits(struct image *img);
+
+/*
+ * Waits for the verdict, and then for the last units if the decoders have most of them
+ * ready: what is opened only then may be handed to the kernel at once. Returns what a
+ * read would: 0, -EBADMSG, -EINTR when this thread's patience is lost, ... For an
+ * image for which verified_waits is true.
+ */
+int verified_await(struct image *img, struct why *why);
+
 /*
  * VERIFY_BEHIND begins no attempt sooner after another: reads, which don't wait,
  * would make one each while a server is down. Tests make it shorter.

@@ -272,12 +272,27 @@ static void ground_hint(struct image *img, uint64_t offset, uint64_t length)
 		g->hinted[i - g->layer->bias] = 1;
 }
 
+/* Some of the ground's bytes are elsewhere. */
+static bool is_elsewhere(uint64_t offset)
+{
+	return offset % 61 == 7;
+}
+
+static bool ground_is_here(struct image *img, uint64_t offset, uint64_t length)
+{
+	for (uint64_t i = offset; i < offset + length; i++)
+		if (is_elsewhere(i))
+			return false;
+	return true;
+}
+
 static const struct image_ops ground_ops = {
 	.name = "ground",
 	.pread = ground_pread,
 	.extent = ground_extent,
 	.backing = ground_backing,
 	.hint = ground_hint,
+	.is_here = ground_is_here,
 };
 
 static void world_ground(struct world *w)
@@ -579,6 +594,20 @@ static void check_hint(struct world *w, const struct layer *l)
 			HOLDS(w, w->hinted[l->byte[i].ground - ground->bias]);
 }
 
+static void check_is_here(struct world *w, const struct layer *l)
+{
+	bool is_here = true;
+	size_t at, n;
+
+	pick_range(w, l, &at, &n);
+	for (size_t i = at; i < at + n; i++) {
+		if (l->byte[i].ground == ANY_GROUND)
+			return;
+		is_here &= l->byte[i].ground < 0 || !is_elsewhere(l->byte[i].ground);
+	}
+	HOLDS(w, image_is_here(l->img, l->bias + at, n) == is_here);
+}
+
 static void check_layer(struct world *w, const struct layer *l)
 {
 	HOLDS(w, l->img->size == l->bias + l->n);
@@ -586,6 +615,7 @@ static void check_layer(struct world *w, const struct layer *l)
 	check_extents(w, l);
 	check_backing(w, l);
 	check_hint(w, l);
+	check_is_here(w, l);
 }
 
 /* Images go in any order, as the names of a mount do; those that are left stay what they were. */

@@ -608,6 +608,50 @@ static void before_means_that_reads_wait(void **state)
 	image_unref(img);
 }
 
+static void *await_run(void *arg)
+{
+	struct reading *r = arg;
+
+	r->r = verified_await(r->img, NULL);
+	return NULL;
+}
+
+static void before_can_be_waited_for_without_reading(void **state)
+{
+	struct fixture *x = *state;
+	const struct promise p = promise("a", x->sha512, NULL), bad = promise("b", x->bad512, NULL);
+	struct gated *below = gated_new(x->bytes, SIZE);
+	struct image *img = guard(x, &p, VERIFY_BEFORE, below);
+	struct reading r = { .img = img };
+	struct backing backing;
+
+	assert_false(verified_waits(&below->image));
+	assert_true(verified_waits(img));
+	gate(x->file, true);
+	assert_int_equal(pthread_create(&r.thread, NULL, await_run, &r), 0);
+	while (below->hints < 3)
+		(void)usleep(1000);
+	assert_true(verified_waits(img));
+	gate(x->file, false);
+	(void)pthread_join(r.thread, NULL);
+	assert_int_equal(r.r, 0);
+	assert_false(verified_waits(img));
+	assert_int_equal(image_backing(img, 7, &backing), 0);
+	image_unref(img);
+
+	below = gated_new(x->bytes, SIZE);
+	img = guard(x, &bad, VERIFY_BEFORE, below);
+	assert_int_equal(verified_await(img, NULL), -EBADMSG);
+	assert_true(verified_waits(img));
+	assert_int_equal(below->read, 0);
+	image_unref(img);
+
+	below = gated_new(x->bytes, SIZE);
+	img = guard(x, &bad, VERIFY_BEHIND, below);
+	assert_false(verified_waits(img));
+	image_unref(img);
+}
+
 static void before_lets_nothing_bad_through(void **state)
 {
 	struct fixture *x = *state;
@@ -821,6 +865,7 @@ int main(void)
 		TEST(the_end_releases_who_waits),
 		TEST(who_loses_patience_leaves),
 		TEST(before_means_that_reads_wait),
+		TEST(before_can_be_waited_for_without_reading),
 		TEST(before_lets_nothing_bad_through),
 		TEST(before_tries_again_after_an_error),
 		TEST(behind_means_that_reads_go_on),
