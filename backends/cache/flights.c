@@ -25,6 +25,7 @@
 #include "base/patience.h"
 
 #define REQUEST_CHUNKS (FETCH_REQUEST_MAX / FETCH_CHUNK)
+#define LAST_CHUNKS    (1 * MiB / FETCH_CHUNK) /* as short as requests get at the end */
 
 static bool is_there(const struct fetched *f, uint64_t chunk)
 {
@@ -106,6 +107,19 @@ static bool next_for_waiters(struct fetched *f, struct run_of_chunks *ret)
 	return false;
 }
 
+/*
+ * Towards the end of the object requests become shorter: side by side, the last ones
+ * come in at the same moment, and what is made of them had to wait for all of them.
+ */
+static uint64_t request_end(const struct fetched *f, const struct run_of_chunks *wish)
+{
+	const uint64_t left = wish->end - wish->from;
+
+	if (wish->end < fetched_chunks(f))
+		return wish->end;
+	return wish->from + min_u64(left, max_u64(left / (2 * FETCH_FLIGHTS), LAST_CHUNKS));
+}
+
 static bool next_for_wishes(struct fetched *f, struct run_of_chunks *ret)
 {
 	struct flights *fs = &f->flights;
@@ -115,7 +129,8 @@ static bool next_for_wishes(struct fetched *f, struct run_of_chunks *ret)
 
 		wish->from = first_missing(f, *wish);
 		if (wish->from < wish->end) {
-			*ret = (struct run_of_chunks){ wish->from, missing_end(f, wish->from, wish->end) };
+			*ret = (struct run_of_chunks){ wish->from,
+						       missing_end(f, wish->from, request_end(f, wish)) };
 			wish->from = ret->end;
 			return true;
 		}

@@ -240,6 +240,8 @@ static int hash_file(struct row *row, gcry_md_hd_t md, struct why *why)
 
 	if (!buf)
 		return -ENOMEM;
+	/* All of it will be read: a server had better send it in long pieces from the first moment on. */
+	image_hint(row->file, 0, row->size);
 	for (uint64_t at = 0; at < row->size;) {
 		const size_t n = min_u64(STEP, row->size - at);
 		int r = row->verdicts->ending ? -ECANCELED : image_pread(row->file, buf, n, at, why);
