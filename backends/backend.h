@@ -39,7 +39,16 @@ struct opening {
 	 * same on every host. NULL: nobody will make any.
 	 */
 	const char *seed;
+	/*
+	 * What the step's bytes are: the template's identity, and behind a newline what was
+	 * taken off its file so far, this step included ("xz,tar"). Keys what is stored of
+	 * them. NULL: nothing was.
+	 */
+	const char *identity;
 };
+
+/* That, or the template's. */
+const char *opening_identity(const struct opening *opening);
 
 struct backend {
 	const char *name;

@@ -235,6 +235,22 @@ void registry_forget(struct context *context, struct template *t)
 		http_forget(context, t);
 }
 
+const char *opening_identity(const struct opening *opening)
+{
+	return opening->identity ?: opening->template->identity;
+}
+
+/* Whether the step takes something off: a codec, or a disk format. */
+static bool takes_off(const struct tags *before, const struct step *step)
+{
+	const char *codec = tags_get(before, "codec"), *rest = tags_get(&step->after, "codec");
+	const char *format = tags_get(before, "format");
+
+	if (codec && (!rest || strcmp(codec, rest) != 0))
+		return true;
+	return format && strcmp(format, "raw") != 0 && tags_is(&step->after, "format", "raw");
+}
+
 /*
  * What the index promises of the file is the same for everybody; its path, its times
  * and its inode are not.
@@ -251,11 +267,13 @@ int registry_open(struct context *context, struct template *template, const stru
 		  struct image **ret, struct why *why)
 {
 	_cleanup_(image_unrefp) struct image *img = NULL;
-	_cleanup_(text_done) struct text key = TEXT_EMPTY, seed = TEXT_EMPTY;
+	_cleanup_(text_done) struct text key = TEXT_EMPTY, seed = TEXT_EMPTY, identity = TEXT_EMPTY;
 	const struct tags *before = &plan->start;
+	bool is_bare = true;
 	int r;
 
 	text_add(&key, "%s", template->identity);
+	text_add(&identity, "%s", template->identity);
 	begin_seed(&seed, template);
 	for (size_t i = 0; i < plan->n_steps; before = &plan->step[i++].after) {
 		struct opening opening = { context, template, &plan->step[i] };
@@ -265,9 +283,13 @@ int registry_open(struct context *context, struct template *template, const stru
 		/* How the disk was come by is one host's matter. */
 		if (offer_is_raw_disk(before))
 			add_step(&seed, &plan->step[i]);
-		if (key.error || seed.error)
+		if (takes_off(before, opening.step))
+			text_add(&identity, "%s%s", is_bare ? "\n" : ",", opening.step->backend);
+		if (key.error || seed.error || identity.error)
 			return -ENOMEM;
+		is_bare &= !takes_off(before, opening.step);
 		opening.seed = seed.chars;
+		opening.identity = identity.chars;
 		r = open_step(&opening, key.chars, img, &next, why);
 		if (r < 0)
 			return r;

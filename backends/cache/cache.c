@@ -235,9 +235,14 @@ int cache_image_new(struct context *context, const char *identity, struct image 
 	return 0;
 }
 
+/* What is not made in units stands as it is in what is below, and needs no keeping. */
 static int cache_open(const struct opening *opening, struct image *below, struct image **ret, struct why *why)
 {
-	return cache_image_new(opening->context, opening->template->identity, below, ret, why);
+	if (image_units(below) == 0) {
+		*ret = image_ref(below);
+		return 0;
+	}
+	return cache_image_new(opening->context, opening_identity(opening), below, ret, why);
 }
 
 /* ---- the step ---- */

@@ -43,13 +43,15 @@
 #include "base/log.h"
 #include "base/path.h"
 
+#define FAMILY_TEXT 16 /* of a key: what all that stands under one identity have in common */
+
+/* 64 bits each for what stands before the first newline, and for all of it. */
 void store_key(const char *identity, char ret[static KEY_TEXT])
 {
-	XXH128_canonical_t canonical;
+	const uint64_t family = XXH3_64bits_withSeed(identity, strcspn(identity, "\n"), STORE_VERSION);
+	const uint64_t self = XXH3_64bits_withSeed(identity, strlen(identity), STORE_VERSION);
 
-	XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(identity, strlen(identity), STORE_VERSION));
-	for (size_t i = 0; i < sizeof(canonical.digest); i++)
-		(void)snprintf(ret + 2 * i, 3, "%02x", canonical.digest[i]);
+	(void)snprintf(ret, KEY_TEXT, "%016" PRIx64 "%016" PRIx64, family, self);
 }
 
 static void file_name(const char *key, const char *name, char ret[static FILE_TEXT])
@@ -423,14 +425,11 @@ static struct entry *seize(struct store *s, const char *key, struct shelf **ret_
 	return e;
 }
 
-void store_forget(struct store *s, const char *identity)
+static void forget_key(struct store *s, const char *key)
 {
 	struct shelf *shelf;
-	struct entry *e;
-	char key[KEY_TEXT];
+	struct entry *e = seize(s, key, &shelf);
 
-	store_key(identity, key);
-	e = seize(s, key, &shelf);
 	if (!e)
 		return;
 	if (shelf) {
@@ -446,6 +445,31 @@ void store_forget(struct store *s, const char *identity)
 	if (e->data_bytes + e->other_bytes == 0)
 		store_drop_entry(s, e);
 	(void)pthread_cond_broadcast(&s->settled);
+}
+
+/* The least key of the family that is greater than `key`, which becomes it. */
+static bool next_key(struct store *s, char key[static KEY_TEXT])
+{
+	const struct entry *next = NULL;
+	LOCKED(&s->lock);
+
+	for (const struct entry *e = s->entries; e; e = e->next)
+		if (strncmp(e->key, key, FAMILY_TEXT) == 0 && strcmp(e->key, key) > 0 &&
+		    (!next || strcmp(e->key, next->key) < 0))
+			next = e;
+	if (next)
+		memcpy(key, next->key, KEY_TEXT);
+	return next != NULL;
+}
+
+void store_forget(struct store *s, const char *identity)
+{
+	char key[KEY_TEXT];
+
+	store_key(identity, key);
+	memset(key + FAMILY_TEXT, '!', KEY_TEXT - 1 - FAMILY_TEXT); /* before all digits */
+	while (next_key(s, key))
+		forget_key(s, key);
 }
 
 /* ---- opening the store ---- */

@@ -248,7 +248,7 @@ static int load_zero(const struct opening *opening, const struct xz_table *t, st
 
 	if (!opening)
 		return -ENOENT;
-	r = store_sidecar_read(opening->context->store, opening->template->identity, "zero", XZ_ZERO_VERSION,
+	r = store_sidecar_read(opening->context->store, opening_identity(opening), "zero", XZ_ZERO_VERSION,
 			       &bytes, &count);
 	return r < 0 ? r : xz_zero_unpack(bytes, count, t, ret);
 }
@@ -259,8 +259,8 @@ static void save_zero(const struct opening *opening, const struct xz_table *t, c
 	size_t count;
 
 	if (opening && xz_zero_pack(zero, t, &bytes, &count) == 0)
-		store_sidecar_write(opening->context->store, opening->template->identity, "zero",
-				    XZ_ZERO_VERSION, bytes, count);
+		store_sidecar_write(opening->context->store, opening_identity(opening), "zero", XZ_ZERO_VERSION,
+				    bytes, count);
 }
 
 static int xz_fill(struct xz *x, const struct opening *opening, struct image *below, struct why *why)

@@ -1152,6 +1152,15 @@ static void forgotten_data_is_gone_open_or_not(void **state)
 	assert_false(exists(b, "closed", "raw"));
 	assert_false(exists(b, "closed", "units"));
 	store_forget(b->context.store, "never there");
+	store_whole(b, "file", 2 * MiB);
+	store_whole(b, "file\nxz", 2 * MiB);
+	store_whole(b, "file\nxz,tar", 2 * MiB);
+	store_whole(b, "filed", 2 * MiB);
+	store_whole(b, "another\nxz", 2 * MiB);
+	store_forget(b->context.store, "file");
+	assert_false(exists(b, "file", "raw") || exists(b, "file\nxz", "raw") ||
+		     exists(b, "file\nxz,tar", "raw"));
+	assert_true(exists(b, "filed", "raw") && exists(b, "another\nxz", "raw"));
 	bench_open(b, 4 * MiB, MiB);
 	assert_reads_all(b->cache, b->below);
 	assert_int_equal(b->below->makes, 4);

@@ -825,20 +825,26 @@ static void a_servers_refusal_is_no_verdict(void **state)
 	_cleanup_free_ char *path = NULL;
 	char sha256[65];
 	struct image *img;
+	int r, n_failed = 0;
 
 	far_write(far, 2 * MiB, 1);
 	far_serve(far, NULL);
 	path = text_new("%s/file", far->www);
 	digest(path, "sha256sum", 64, sha256);
 	p.sha256 = sha256;
-	img = far_open(far, "", "/fault/status:403,1");
+	/* Several requests are under way at once; somebody waits for one of them that is refused. */
+	img = far_open(far, "", "/fault/status:403,8");
 	v = verdicts_new(&(struct verdicts_options){ .store = far->bench->context.store });
-	assert_int_equal(verdicts_begin(v, &p, img, NULL), 0);
-	assert_int_equal(verdicts_wait(v, "a", EVER, NULL), -EIO);
-	assert_int_equal(verdicts_state(v, "a", NULL, NULL), VERDICT_UNVERIFIED);
-	assert_int_equal(verdicts_begin(v, &p, img, NULL), 0);
-	assert_int_equal(verdicts_wait(v, "a", EVER, NULL), 0);
-	assert_int_equal(far_stats(far).bytes, 2 * MiB + 3); /* and "no" */
+	do {
+		assert_int_equal(verdicts_begin(v, &p, img, NULL), 0);
+		r = verdicts_wait(v, "a", EVER, NULL);
+		n_failed += r < 0;
+		assert_true(r == 0 || r == -EIO);
+		assert_int_equal(verdicts_state(v, "a", NULL, NULL),
+				 r < 0 ? VERDICT_UNVERIFIED : VERDICT_VERIFIED);
+	} while (r < 0);
+	assert_in_range(n_failed, 1, 8);
+	assert_in_range(far_stats(far).bytes, 2 * MiB, 2 * MiB + 8 * 3); /* and "no" */
 	/* All of it is there now. */
 	far_assert_reads_all(far, img, 100000);
 	assert_int_equal(far_stats(far).requests, 0);
