@@ -9,6 +9,7 @@
 #include "backends/cache/verified.h"
 #include "base/bytes.h"
 #include "base/size.h"
+#include "backends/discover.h"
 #include "fs/judge.h"
 
 void resolved_done(struct resolved *r)
@@ -25,106 +26,8 @@ const char *resolved_identity(const struct resolved *r)
 	return r->text ?: r->template->stands_for;
 }
 
-/* The template's facts, as far as the library knows them. */
-static int start_tags(const struct template *t, struct tags *ret)
-{
-	int r = tags_set(ret, "template", t->name);
-
-	if (r == 0)
-		r = tags_set(ret, "at", t->url ? "url" : "file");
-	if (r == 0)
-		r = tags_set(ret, "arch", t->arch);
-	if (r == 0 && t->codec == CODEC_XZ)
-		r = tags_set(ret, "codec", "xz");
-	if (r == 0 && t->format)
-		r = tags_set(ret, "format", t->format);
-	if (r == 0 && t->expand)
-		r = tags_set_u64(ret, "grow", t->expand);
-	return r;
-}
-
-/* The file, opened and decodable, but nothing more: enough to know its size. */
-static int open_decoded(struct context *context, struct template *t, const struct tags *start,
-			struct image **ret, struct why *why)
-{
-	static const char *const must[] = { NULL };
-	static const char *const without[] = { "template", "at", "codec", NULL };
-	_cleanup_(tags_done) struct tags want = { 0 };
-	_cleanup_(plan_freep) struct plan *plan = NULL;
-	int r = plan_make(registry_transitions(), start, &(struct plan_goal){ &want, must, without }, &plan,
-			  why);
-
-	return r < 0 ? r : registry_open(context, t, plan, ret, why);
-}
-
-struct peek {
-	struct sink sink;
-	uint8_t *buf;
-	size_t want;
-};
-
-static int peek_write(struct sink *sink, const void *buf, size_t count, uint64_t offset, struct why *why)
-{
-	struct peek *p = (struct peek *)sink;
-
-	if (offset < p->want)
-		memcpy(p->buf + offset, buf, min_u64(count, p->want - offset));
-	return offset + count >= p->want ? -ECANCELED : 0;
-}
-
-/*
- * The image's first bytes, cheaply and unchecked: a unit is given up as soon as
- * they are there. They only decide which format nobody stated; what is served
- * comes from units that were made to their end.
- */
-static int peek(struct image *img, uint8_t *buf, size_t count, struct why *why)
-{
-	struct peek p = { { peek_write }, buf, min_u64(count, img->size) };
-	struct unit unit;
-	int r;
-
-	memset(buf, 0, count);
-	if (image_units(img) == 0)
-		return image_pread(img, buf, p.want, 0, why);
-	unit = image_unit(img, 0);
-	r = image_make(img, &unit, &p.sink, why);
-	return r == -ECANCELED ? 0 : r;
-}
-
-/* Adds to a template's facts what only its bytes can tell: size, and the format when nobody says. */
-static int measure(struct context *context, struct template *t, struct tags *start, struct image **ret,
-		   struct why *why)
-{
-	_cleanup_(image_unrefp) struct image *img = NULL;
-	uint8_t head[512];
-	const char *format;
-	int r = open_decoded(context, t, start, &img, why);
-
-	if (r < 0)
-		return r;
-	if (!t->format) {
-		r = peek(img, head, sizeof(head), why);
-		if (r < 0)
-			return r;
-		format = template_magic_format(head, sizeof(head));
-		r = tags_set(start, "format", format ?: "raw");
-	}
-	/* Other formats hold the virtual size inside; whoever reads them will say it. */
-	if (r == 0 && tags_is(start, "format", "raw")) {
-		if (t->size && t->size != img->size)
-			return fail(why, -EBADMSG,
-				    "'%s' holds an image of %" PRIu64 " bytes, the index says size=%" PRIu64,
-				    t->path, img->size, t->size);
-		r = tags_set_u64(start, "size", img->size);
-	}
-	if (r == 0)
-		*ret = take(img);
-	return r;
-}
-
 uint64_t resolve_size(struct context *context, struct template *t)
 {
-	_cleanup_(image_unrefp) struct image *img = NULL;
 	_cleanup_(tags_done) struct tags start = { 0 };
 	_cleanup_(template_unrefp) struct template *met = NULL;
 	uint64_t size = 0;
@@ -132,8 +35,7 @@ uint64_t resolve_size(struct context *context, struct template *t)
 	/* An index's word for a remote one: to ask the server would take as long as the network does. */
 	if (t->url && t->size)
 		return t->size;
-	if (registry_meet(context, t, &met, NULL) == 0 && start_tags(met, &start) == 0 &&
-	    measure(context, met, &start, &img, NULL) == 0)
+	if (registry_meet(context, t, &met, NULL) == 0 && discover(context, met, &start, NULL, NULL) == 0)
 		(void)tags_get_u64(&start, "size", &size);
 	return size;
 }
@@ -202,7 +104,7 @@ struct way {
 	struct template *listed;   /* as the library has it */
 	struct template *template; /* as it was met */
 	struct tags start;
-	struct image *decoded; /* holds the shared beginning open meanwhile */
+	struct image *opened; /* holds the shared beginning open meanwhile */
 	struct plan *plan;
 	struct image *image;
 };
@@ -213,7 +115,7 @@ static void way_done(struct way *w)
 	template_unref(w->listed);
 	template_unref(w->template);
 	tags_done(&w->start);
-	image_unref(w->decoded);
+	image_unref(w->opened);
 	plan_free(w->plan);
 	image_unref(w->image);
 }
@@ -260,9 +162,7 @@ static int open_way(struct context *context, struct way *w, struct why *why)
 	if (r == 0 && w->is_to_read && verify_how(context, w->template) == VERIFY_BEFORE)
 		begin_verdict(context, w->template);
 	if (r == 0)
-		r = start_tags(w->template, &w->start);
-	if (r == 0)
-		r = measure(context, w->template, &w->start, &w->decoded, why);
+		r = discover(context, w->template, &w->start, &w->opened, why);
 	if (r == 0)
 		r = plan_make(registry_transitions(), &w->start,
 			      &(struct plan_goal){ &w->goal.want, plan_image_must, plan_image_without },
@@ -277,7 +177,7 @@ static void close_way(struct way *w)
 {
 	template_unref(take(w->template));
 	tags_done(&w->start);
-	image_unref(take(w->decoded));
+	image_unref(take(w->opened));
 	plan_free(take(w->plan));
 	image_unref(take(w->image));
 }

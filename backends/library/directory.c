@@ -4,33 +4,21 @@
  * name ends in says the format.
  *
  * A name must have one file. Where several stand side by side (somebody has
- * unpacked debian.xz into debian.raw and kept both) the ending that comes first
- * in the table wins: plain files are the cheapest to read.
+ * unpacked debian.xz into debian.raw and kept both) the one that is cheapest to
+ * read wins: plain files before compressed ones.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
+#include "backends/library/ending.h"
 #include "backends/library/private.h"
 #include "base/log.h"
 
-/* Longer endings before those that they end in, so that the first match is the right one. */
-static const struct {
-	const char *text;
-	const char *format; /* NULL: the name doesn't say */
-	bool is_xz;
-} endings[] = {
-	{ ".raw", "raw", false },   { ".img", "raw", false }, { ".raw.xz", "raw", true },
-	{ ".img.xz", "raw", true }, { ".xz", NULL, true },
-};
-
-#define N_ENDINGS (sizeof(endings) / sizeof(endings[0]))
-
 struct file_name {
 	char *name;
-	size_t base;   /* length without the ending */
-	size_t ending; /* its row */
+	struct ending ending;
 };
 
 struct file_names {
@@ -45,21 +33,7 @@ static void names_done(struct file_names *names)
 	free(names->name);
 }
 
-/* The row of the ending, N_ENDINGS for none. */
-static size_t find_ending(const char *name)
-{
-	size_t n = strlen(name);
-
-	for (size_t i = 0; i < N_ENDINGS; i++) {
-		size_t e = strlen(endings[i].text);
-
-		if (n > e && strcmp(name + n - e, endings[i].text) == 0)
-			return i;
-	}
-	return N_ENDINGS;
-}
-
-static int names_add(struct file_names *names, const char *name, size_t ending)
+static int names_add(struct file_names *names, const char *name, const struct ending *ending)
 {
 	struct file_name *to;
 
@@ -74,8 +48,7 @@ static int names_add(struct file_names *names, const char *name, size_t ending)
 	}
 	to = &names->name[names->n];
 	to->name = strdup(name);
-	to->base = strlen(name) - strlen(endings[ending].text);
-	to->ending = ending;
+	to->ending = *ending;
 	if (!to->name)
 		return -ENOMEM;
 	names->n++;
@@ -85,12 +58,14 @@ static int names_add(struct file_names *names, const char *name, size_t ending)
 static int compare_names(const void *a, const void *b)
 {
 	const struct file_name *x = a, *y = b;
-	size_t n = x->base < y->base ? x->base : y->base;
-	int c = memcmp(x->name, y->name, n);
+	const size_t m = x->ending.base, n = y->ending.base;
+	int c = memcmp(x->name, y->name, m < n ? m : n);
 
 	if (c == 0)
-		c = (x->base > y->base) - (x->base < y->base);
-	return c ? c : (x->ending > y->ending) - (x->ending < y->ending);
+		c = (m > n) - (m < n);
+	if (c == 0)
+		c = (x->ending.rank > y->ending.rank) - (x->ending.rank < y->ending.rank);
+	return c ? c : strcmp(x->name, y->name);
 }
 
 static int read_names(struct scan *scan, struct file_names *names, struct why *why)
@@ -107,10 +82,10 @@ static int read_names(struct scan *scan, struct file_names *names, struct why *w
 		return r;
 	}
 	for (errno = 0; r == 0 && (entry = readdir(dir)); errno = 0) {
-		size_t ending = find_ending(entry->d_name);
+		struct ending ending;
 
-		if (entry->d_name[0] != '.' && ending < N_ENDINGS)
-			r = names_add(names, entry->d_name, ending);
+		if (entry->d_name[0] != '.' && ending_of(entry->d_name, &ending))
+			r = names_add(names, entry->d_name, &ending);
 	}
 	if (r == 0 && errno)
 		r = fail(why, -errno, "'%s' can't be read: %s", scan->source->shown, strerror(errno));
@@ -122,12 +97,12 @@ static int read_names(struct scan *scan, struct file_names *names, struct why *w
 
 static struct template *new_template(const struct file_name *file)
 {
-	const char *format = endings[file->ending].format;
+	const char *format = file->ending.format;
 	struct template *t = template_new();
 
 	if (!t)
 		return NULL;
-	t->name = strndup(file->name, file->base);
+	t->name = strndup(file->name, file->ending.base);
 	t->arch = strdup(library_host_arch());
 	t->format = format ? strdup(format) : NULL;
 	t->revision = 1;
@@ -157,8 +132,9 @@ static int scan_name(struct scan *scan, const struct file_name *file)
 	if (r < 0 || scan->n == n)
 		return r;
 	/* The ending is a promise; what breaks it (a download that failed, an HTML page) is no raw disk. */
-	if (endings[file->ending].is_xz && scan->t[n]->codec == CODEC_NONE) {
-		complain(&scan->complaints, "'%s' ends in .xz, but it is not xz data", scan->t[n]->path);
+	if (file->ending.codec && (!scan->t[n]->codec || strcmp(scan->t[n]->codec, file->ending.codec) != 0)) {
+		complain(&scan->complaints, "'%s' ends in %s, but it is not %s data", scan->t[n]->path,
+			 strrchr(scan->t[n]->path, '.'), file->ending.codec);
 		template_unref(scan->t[--scan->n]);
 	}
 	return 0;
@@ -174,7 +150,8 @@ int directory_scan(struct scan *scan, struct why *why)
 		const struct file_name *file = &names.name[i];
 		size_t n = scan->n;
 
-		if (winner && winner->base == file->base && memcmp(winner->name, file->name, file->base) == 0) {
+		if (winner && winner->ending.base == file->ending.base &&
+		    memcmp(winner->name, file->name, file->ending.base) == 0) {
 			complain(&scan->complaints, "%s: '%s' and '%s' give one name, the first is used",
 				 scan->source->shown, winner->name, file->name);
 			continue;

@@ -20,11 +20,6 @@
 #include "base/text.h"
 #include "base/why.h"
 
-enum codec {
-	CODEC_NONE,
-	CODEC_XZ,
-};
-
 /* Notes in one language; "C" is what `notes=` without a bracket gives. */
 struct notes {
 	char *lang;
@@ -57,7 +52,7 @@ struct template
 	char *sig_url;
 	char **sig_keys, **sig_fingerprints; /* NULL-terminated */
 	bool hidden;
-	enum codec codec; /* by the file's first bytes */
+	char *codec; /* by the file's first bytes, the outermost one; NULL: none */
 
 	/* The file, as it was when the library was read. */
 	char *path;	/* for people: as the user would name it */
@@ -213,12 +208,6 @@ int template_open(struct template *t, int *ret_fd, struct why *why);
 
 /* The notes in the user's language (LC_MESSAGES: ll_CC, ll, then C); NULL when there are none. Borrowed. */
 const char *template_notes(const struct template *t);
-
-/*
- * The disk format that an image's first bytes show ("qcow2", ...); NULL when
- * they are a raw disk's, or nobody's. For bytes that the file itself doesn't show.
- */
-const char *template_magic_format(const void *head, size_t count);
 
 /* The architecture of this machine, normalised. */
 const char *library_host_arch(void);

@@ -162,7 +162,7 @@ static uint64_t template_size(const struct list_answers *answers, struct templat
 {
 	if (t->size)
 		return t->size;
-	if (t->codec == CODEC_NONE && t->format && strcmp(t->format, "raw") == 0)
+	if (!t->codec && t->format && strcmp(t->format, "raw") == 0)
 		return t->bytes;
 	return answers->size_of ? answers->size_of(answers->arg, t) : 0;
 }
@@ -189,7 +189,7 @@ int template_json(const struct template *t, uint64_t size, const char *verified,
 	/* Of a remote file that nobody has asked for only the index's word is known. */
 	if (t->identity) {
 		put_integer(entry, "file-size", t->bytes);
-		put_string(entry, "codec", t->codec == CODEC_XZ ? "xz" : "none");
+		put_string(entry, "codec", t->codec ?: "none");
 	}
 	put_string(entry, "format", t->format);
 	if (t->expand)

@@ -76,10 +76,8 @@ int template_attach_sig(struct template *t, const char *url, const struct trust 
 struct template_met;
 void template_met_free(struct template_met *met); /* accepts NULL */
 
-#define SNIFF_BYTES 512
-
-/* Codec, and format if it shows, by a file's first bytes (zeros behind its end). */
-int template_sniff(struct template *t, const char head[static SNIFF_BYTES], struct why *why);
+/* Codec, and format if it shows, by a file's first bytes. */
+int template_sniff(struct template *t, const void *head, size_t count, struct why *why);
 
 /* Fills in stands_for, from what is known by now. */
 int template_name_it(struct template *t);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backends/library/private.h"
+#include "base/bytes.h"
 #include "backends/net/object.h"
 #include "base/lock.h"
 #include "base/patience.h"
@@ -179,7 +180,7 @@ int template_as_met(const struct template *t, struct object *object, struct temp
 	}
 	met->object = object;
 	met->bytes = object->length;
-	r = template_sniff(met, (const char *)object->head, why);
+	r = template_sniff(met, object->head, min_u64(object->length, OBJECT_HEAD), why);
 	if (r == 0)
 		r = make_identity(met);
 	/* Where there is a claim the name goes on standing for what it stood for before. */

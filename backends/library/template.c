@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backends/library/private.h"
+#include "backends/magic.h"
 #include "backends/net/object.h"
 #include "base/arch.h"
 #include "base/bytes.h"
@@ -55,6 +56,7 @@ void template_unref(struct template *t)
 	free(t->notes);
 	free(t->osinfo);
 	free(t->format);
+	free(t->codec);
 	free(t->lvexpand);
 	free(t->checksum);
 	free(t->checksum256);
@@ -80,69 +82,6 @@ const char *library_host_arch(void)
 
 /* What a file is. */
 
-/*
- * First bytes that settle it. A disk format: that is what the template is,
- * whatever index and name say. A refusal: nothing here can decode that, and to
- * serve it as a raw disk would be wrong for certain.
- */
-static const struct magic {
-	unsigned offset;
-	unsigned count;
-	const char *bytes;
-	const char *format;
-	const char *refused;
-} magics[] = {
-	{ 0, 4, "QFI\xfb", "qcow2", NULL },
-	{ 0, 4, "KDMV", "vmdk", NULL },
-	{ 0, 4, "COWD", "vmdk", NULL },
-	{ 0, 21, "# Disk DescriptorFile", "vmdk", NULL },
-	{ 64, 4, "\x7f\x10\xda\xbe", "vdi", NULL },
-	{ 0, 8, "vhdxfile", "vhdx", NULL },
-	{ 0, 8, "conectix", "vhd", NULL }, /* dynamic; a fixed one has it at its end only */
-	{ 0, 3, "\x1f\x8b\x08", NULL, "gzip" },
-	{ 0, 4, "\x28\xb5\x2f\xfd", NULL, "zstd" },
-	{ 0, 3, "BZh", NULL, "bzip2" }, /* and a block's or the end's magic, see below */
-	{ 0, 4, "PK\x03\x04", NULL, "zip" },
-	{ 0, 6, "7z\xbc\xaf\x27\x1c", NULL, "7z" },
-	{ 0, 4, "LZIP", NULL, "lzip" },
-	{ 0, 4, "\x04\x22\x4d\x18", NULL, "lz4" },
-	{ 257, 5, "ustar", NULL, "tar" },
-};
-
-static const char xz_magic[] = "\xfd"
-			       "7zXZ";
-
-static bool is_bzip2(const char *head)
-{
-	return head[3] >= '1' && head[3] <= '9' &&
-	       (memcmp(head + 4, "1AY&SY", 6) == 0 || memcmp(head + 4, "\x17rE8P\x90", 6) == 0);
-}
-
-/* NULL when the first bytes tell nothing. `head` is zero behind the file's end. */
-static const struct magic *find_magic(const char head[static SNIFF_BYTES])
-{
-	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++) {
-		const struct magic *m = &magics[i];
-
-		if (memcmp(head + m->offset, m->bytes, m->count) != 0)
-			continue;
-		if (m->refused && strcmp(m->refused, "bzip2") == 0 && !is_bzip2(head))
-			continue;
-		return m;
-	}
-	return NULL;
-}
-
-const char *template_magic_format(const void *head, size_t count)
-{
-	char padded[SNIFF_BYTES] = { 0 };
-	const struct magic *m;
-
-	memcpy(padded, head, count < SNIFF_BYTES ? count : SNIFF_BYTES);
-	m = find_magic(padded);
-	return m ? m->format : NULL;
-}
-
 static int replace_text(char **to, const char *text)
 {
 	char *copy = strdup(text);
@@ -154,42 +93,58 @@ static int replace_text(char **to, const char *text)
 	return 0;
 }
 
-static int read_head(int fd, char head[static SNIFF_BYTES], const char *shown, struct why *why)
+static int read_fully(int fd, uint8_t *buf, size_t count, uint64_t offset, const char *shown, struct why *why)
 {
-	size_t have = 0;
-
-	(void)memset(head, 0, SNIFF_BYTES);
-	while (have < SNIFF_BYTES) {
-		ssize_t n = pread(fd, head + have, SNIFF_BYTES - have, have);
+	for (size_t have = 0; have < count;) {
+		ssize_t n = pread(fd, buf + have, count - have, (off_t)(offset + have));
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return fail(why, -errno, "'%s' can't be read: %s", shown, strerror(errno));
 		if (n == 0)
-			break;
-		have += n;
+			return fail(why, -EIO, "'%s' became shorter while it was read", shown);
+		have += (size_t)n;
 	}
 	return 0;
 }
 
-int template_sniff(struct template *t, const char head[static SNIFF_BYTES], struct why *why)
+/*
+ * Bytes settle what nobody has said. Where it is said that a disk is raw, that is
+ * what it is: a guest can write another format's header into its first sector.
+ */
+int template_sniff(struct template *t, const void *head, size_t count, struct why *why)
 {
-	const struct magic *m;
+	const struct magic *m = magic_of_head(head, count);
+	const bool is_raw = t->format && strcmp(t->format, "raw") == 0;
 
-	/* The magic's sixth byte is a NUL, and so is the literal's. */
-	if (memcmp(head, xz_magic, sizeof(xz_magic)) == 0) {
-		t->codec = CODEC_XZ;
+	if (m && m->kind == MAGIC_CODEC)
+		return replace_text(&t->codec, m->name);
+	if (!m || is_raw)
 		return 0;
+	if (m->kind == MAGIC_UNREADABLE)
+		return fail(why, -EOPNOTSUPP, "'%s' is %s", t->path, m->name);
+	return replace_text(&t->format, m->name);
+}
+
+/* A local file is looked at closer than what only its first bytes are known of. */
+static int sniff_file(struct template *t, int fd, uint64_t size, struct why *why)
+{
+	const size_t count = min_u64(size, MAGIC_HEAD);
+	_cleanup_free_ uint8_t *head = malloc(MAGIC_HEAD);
+	uint8_t tail[MAGIC_TAIL];
+	const struct magic *m = NULL;
+	int r = head ? read_fully(fd, head, count, 0, t->path, why) : -ENOMEM;
+
+	if (r == 0)
+		r = template_sniff(t, head, count, why);
+	if (r < 0 || t->codec || t->format)
+		return r;
+	if (size >= sizeof(tail)) {
+		r = read_fully(fd, tail, sizeof(tail), size - sizeof(tail), t->path, why);
+		m = r == 0 ? magic_of_tail(tail) : NULL;
 	}
-	t->codec = CODEC_NONE;
-	m = find_magic(head);
-	if (m && m->refused)
-		return fail(why, -EOPNOTSUPP, "'%s' is %s data, which can't be read; recompress it with xz",
-			    t->path, m->refused);
-	if (m)
-		return replace_text(&t->format, m->format);
-	return t->format ? 0 : replace_text(&t->format, "raw");
+	return r < 0 ? r : replace_text(&t->format, m ? m->name : "raw");
 }
 
 /*
@@ -232,7 +187,6 @@ int template_attach(struct template *t, struct place *place, const char *relativ
 		    const struct spot *spot, struct why *why)
 {
 	_cleanup_close_ int fd = -1;
-	char head[SNIFF_BYTES];
 	struct stat st;
 	int r;
 
@@ -244,9 +198,7 @@ int template_attach(struct template *t, struct place *place, const char *relativ
 		return -ENOMEM;
 	if (st.st_size == 0)
 		return fail(why, -EINVAL, "'%s' is empty", shown);
-	r = read_head(fd, head, t->path, why);
-	if (r == 0)
-		r = template_sniff(t, head, why);
+	r = sniff_file(t, fd, (uint64_t)st.st_size, why);
 	if (r < 0)
 		return r;
 	t->bytes = st.st_size;
@@ -327,9 +279,10 @@ bool template_same(const struct template *a, const struct template *b)
 {
 	return same_file(a->file, b->file) && same_text(a->identity, b->identity) &&
 	       same_text(a->url, b->url) && same_text(a->proxy, b->proxy) && strcmp(a->path, b->path) == 0 &&
-	       a->codec == b->codec && strcmp(a->name, b->name) == 0 && strcmp(a->arch, b->arch) == 0 &&
-	       same_text(a->title, b->title) && same_text(a->osinfo, b->osinfo) &&
-	       same_text(a->format, b->format) && same_text(a->lvexpand, b->lvexpand) && a->size == b->size &&
+	       same_text(a->codec, b->codec) && strcmp(a->name, b->name) == 0 &&
+	       strcmp(a->arch, b->arch) == 0 && same_text(a->title, b->title) &&
+	       same_text(a->osinfo, b->osinfo) && same_text(a->format, b->format) &&
+	       same_text(a->lvexpand, b->lvexpand) && a->size == b->size &&
 	       a->compressed_size == b->compressed_size && a->revision == b->revision &&
 	       a->expand == b->expand && a->hidden == b->hidden && same_text(a->checksum, b->checksum) &&
 	       same_text(a->checksum256, b->checksum256) && same_text(a->sig_url, b->sig_url) &&

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "backends/library/private.h"
+#include "base/bytes.h"
 #include "base/log.h"
 
 #define XZ     \
@@ -186,25 +187,37 @@ static void file_names_say_name_and_format(void **state)
 	put_raw("d.img", 1024);
 	put_text("README", "no template\n");
 	put_text("e.qcow2", "QFI\xfb");
+	put_text("f.qcow2.gz", "\x1f\x8b\x08");
+	put_text("g.tar.gz", "\x1f\x8b\x08");
+	put_raw("h.iso", 512);
+	put_text("qcow2", "QFI\xfb");
+	put_text(".vmdk", "KDMV");
 	lib = open_one(root);
-	assert_list(lib, "a/host b/host c/host d/host debian-12/host");
+	assert_list(lib, "a/host b/host c/host d/host debian-12/host e/host f/host g/host h/host");
 	assert_complaints(lib, "");
 
 	t = find(lib, "debian-12", NULL);
 	assert_null(t->format);
-	assert_int_equal(t->codec, CODEC_XZ);
+	assert_string_equal(t->codec, "xz");
 	assert_int_equal(t->revision, 1);
 	assert_int_equal(t->bytes, sizeof(XZ) - 1);
 	assert_string_equal(strrchr(t->path, '/'), "/debian-12.xz");
 	template_unref(t);
 	t = find(lib, "a", NULL);
 	assert_string_equal(t->format, "raw");
-	assert_int_equal(t->codec, CODEC_XZ);
+	assert_string_equal(t->codec, "xz");
 	template_unref(t);
 	t = find(lib, "d", library_host_arch());
 	assert_string_equal(t->format, "raw");
-	assert_int_equal(t->codec, CODEC_NONE);
+	assert_null(t->codec);
 	assert_int_equal(t->bytes, 1024);
+	template_unref(t);
+	t = find(lib, "f", NULL);
+	assert_string_equal(t->codec, "gzip");
+	assert_string_equal(t->format, "qcow2");
+	template_unref(t);
+	t = find(lib, "h", NULL);
+	assert_string_equal(t->format, "iso");
 	template_unref(t);
 	library_close(lib);
 }
@@ -305,47 +318,80 @@ static void link_to_nothing_is_complained_about(void **state)
 static const struct {
 	size_t at, count;
 	const char *bytes;
-	const char *format, *refused;
+	const char *codec, *format, *refused;
 } heads[] = {
-	{ 0, 4, "QFI\xfb", "qcow2", NULL },
-	{ 0, 4, "KDMV", "vmdk", NULL },
-	{ 0, 21, "# Disk DescriptorFile", "vmdk", NULL },
-	{ 64, 4, "\x7f\x10\xda\xbe", "vdi", NULL },
-	{ 0, 8, "vhdxfile", "vhdx", NULL },
-	{ 0, 8, "conectix", "vhd", NULL },
-	{ 0, 3, "\x1f\x8b\x08", NULL, "gzip" },
-	{ 0, 4, "\x28\xb5\x2f\xfd", NULL, "zstd" },
-	{ 0, 10, "BZh91AY&SY", NULL, "bzip2" },
-	{ 0, 4, "PK\3\4", NULL, "zip" },
-	{ 0, 6, "7z\xbc\xaf\x27\x1c", NULL, "7z" },
-	{ 257, 5, "ustar", NULL, "tar" },
-	{ 0, 4, "BZh9", "raw", NULL },
-	{ 510, 2, "\x55\xaa", "raw", NULL },
+	{ 0, 8, "QFI\xfb\0\0\0\3", NULL, "qcow2", NULL },
+	{ 0, 8, "QFI\xfb\0\0\0\1", NULL, "qcow", NULL },
+	{ 0, 4, "KDMV", NULL, "vmdk", NULL },
+	{ 0, 21, "# Disk DescriptorFile", NULL, "vmdk", NULL },
+	{ 64, 4, "\x7f\x10\xda\xbe", NULL, "vdi", NULL },
+	{ 0, 8, "vhdxfile", NULL, "vhdx", NULL },
+	{ 0, 8, "conectix", NULL, "vhd", NULL },
+	{ 64 * KiB - 512, 8, "conectix", NULL, "vhd", NULL },
+	{ 64 * KiB - 512, 4, "koly", NULL, "dmg", NULL },
+	{ 0, 4, "QED\0", NULL, "qed", NULL },
+	{ 0, 16, "WithouFreSpacExt", NULL, "parallels", NULL },
+	{ 32 * KiB + 1, 5, "CD001", NULL, "iso", NULL },
+	{ 0, 6, "\xfd\x37zXZ\0", "xz", NULL, NULL },
+	{ 0, 3, "\x1f\x8b\x08", "gzip", NULL, NULL },
+	{ 0, 4, "\x28\xb5\x2f\xfd", "zstd", NULL, NULL },
+	{ 0, 4, "\x5e\x2a\x4d\x18", "zstd", NULL, NULL },
+	{ 0, 10, "BZh91AY&SY", "bzip2", NULL, NULL },
+	{ 257, 5, "ustar", "tar", NULL, NULL },
+	{ 0, 4, "PK\3\4", NULL, NULL, "zip data" },
+	{ 0, 6, "7z\xbc\xaf\x27\x1c", NULL, NULL, "7z data" },
+	{ 0, 6, "LUKS\xba\xbe", NULL, NULL, "encrypted (LUKS), and there is no key" },
+	{ 0, 4, "BZh9", NULL, "raw", NULL },
+	{ 510, 2, "\x55\xaa", NULL, "raw", NULL },
 };
+
+static void assert_text(const char *have, const char *want)
+{
+	if (want)
+		assert_string_equal(have, want);
+	else
+		assert_null(have);
+}
 
 static void first_bytes_say_what_a_file_is(void **state)
 {
+	static char file[64 * KiB];
+
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
-		char file[1024] = "", sentence[200] = "";
+		char sentence[200] = "";
 		struct library *lib;
 
+		memset(file, 0, sizeof(file));
 		(void)memcpy(file + heads[i].at, heads[i].bytes, heads[i].count);
-		put("x.raw", file, sizeof(file));
+		put("x.img", file, sizeof(file));
 		lib = open_one(".");
 		if (heads[i].refused)
-			(void)snprintf(sentence, sizeof(sentence),
-				       "'./x.raw' is %s data, which can't be read; recompress it with xz\n",
-				       heads[i].refused);
+			(void)snprintf(sentence, sizeof(sentence), "'./x.img' is %s\n", heads[i].refused);
 		assert_complaints(lib, sentence);
 		assert_list(lib, heads[i].refused ? "" : "x/host");
-		if (heads[i].format) {
+		if (!heads[i].refused) {
 			struct template *t = find(lib, "x", NULL);
 
-			assert_string_equal(t->format, heads[i].format);
+			assert_text(t->codec, heads[i].codec);
+			assert_text(t->format, heads[i].format);
 			template_unref(t);
 		}
 		library_close(lib);
 	}
+}
+
+/* A guest may have written anything into the first sector of its disk. */
+static void what_is_said_to_be_raw_is_raw(void **state)
+{
+	struct library *lib;
+	struct template *t;
+
+	put("x.raw", "QFI\xfb\0\0\0\3", 8);
+	lib = open_one(".");
+	t = find(lib, "x", NULL);
+	assert_string_equal(t->format, "raw");
+	template_unref(t);
+	library_close(lib);
 }
 
 static void real_tools_files_are_known(void **state)
@@ -370,7 +416,7 @@ static void real_tools_files_are_known(void **state)
 		template_unref(t);
 	}
 	t = find(lib, "packed", NULL);
-	assert_int_equal(t->codec, CODEC_XZ);
+	assert_string_equal(t->codec, "xz");
 	template_unref(t);
 	library_close(lib);
 }
@@ -1834,6 +1880,7 @@ int main(void)
 		TEST(what_is_no_file_is_skipped),
 		TEST(link_to_nothing_is_complained_about),
 		TEST(first_bytes_say_what_a_file_is),
+		TEST(what_is_said_to_be_raw_is_raw),
 		TEST(real_tools_files_are_known),
 		TEST(xz_ending_without_xz_data_is_dropped),
 		TEST(directory_with_an_index_is_that_index),
