@@ -125,6 +125,21 @@ uint64_t runs_nth(const struct runs *r, uint64_t rank)
 	return r->run[low].first + (rank - r->run[low].rank);
 }
 
+void runs_ranks(const struct runs *r, uint64_t at, size_t n, uint64_t *ret)
+{
+	const uint64_t end = at + n;
+
+	for (size_t i = 0; i < n; i++)
+		ret[i] = RUNS_NONE;
+	for (size_t i = runs_find(r, at); i < r->n && r->run[i].first < end; i++) {
+		uint64_t from = max_u64(at, r->run[i].first), to = min_u64(end, runs_end(r, i));
+		uint64_t rank = r->run[i].rank + (from - r->run[i].first);
+
+		for (; from < to; from++, rank++)
+			ret[from - at] = rank;
+	}
+}
+
 int runs_survey(struct runs *r, struct image *below, uint64_t block)
 {
 	for (uint64_t at = 0; at < below->size;) {

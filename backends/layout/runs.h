@@ -56,4 +56,9 @@ size_t runs_find(const struct runs *r, uint64_t at);
 /* What stands in the runs at this rank (< total). */
 uint64_t runs_nth(const struct runs *r, uint64_t rank);
 
+#define RUNS_NONE UINT64_MAX
+
+/* The ranks of [at, at + n), for a table that has an entry for each; RUNS_NONE for what is in no run. */
+void runs_ranks(const struct runs *r, uint64_t at, size_t n, uint64_t *ret);
+
 #endif
