@@ -21,12 +21,17 @@ struct layout layout_of(const struct opening *opening)
 	return how;
 }
 
+bool layout_wanted(const struct tags *state, const struct tags *want, const char *format)
+{
+	return tags_is(want, "format", format) && offer_is_raw_disk(state) && tags_has(state, "size");
+}
+
 void layout_offer(const struct tags *state, const struct tags *want, struct offers *o, const char *format,
 		  const char *const *heeds)
 {
 	struct offer x;
 
-	if (!tags_is(want, "format", format) || !offer_is_raw_disk(state) || !tags_has(state, "size"))
+	if (!layout_wanted(state, want, format))
 		return;
 	offer_begin(&x, o, state);
 	for (; *heeds; heeds++)

@@ -20,9 +20,11 @@ struct layout {
 /* Out of the step's arguments. */
 struct layout layout_of(const struct opening *opening);
 
+/* Whether the goal wants `format` and the state is what a layout stands on: a raw disk of a known size. */
+bool layout_wanted(const struct tags *state, const struct tags *want, const char *format);
+
 /*
- * Offers the step when the goal wants `format` and the state is a raw disk of a
- * known size; `heeds` are the keys of the goal's facts that this layout takes
+ * Offers the step when it is wanted; `heeds` are the keys of the goal's facts that this layout takes
  * notice of ("cluster", "fixed", ...; NULL-terminated), which become its
  * arguments. The backend's name is the format's.
  */

@@ -1,201 +1,212 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The file that is laid out, in clusters of 64 KiB, each with refcount 1:
+ * The file that is laid out, in clusters, each with refcount 1:
  *
  *	header | refcount table | refcount blocks | L1 | L2 tables | data
  *
  * What is allocated, and where, follows from two lists of runs alone:
  *
- *	clusters   the guest's clusters that hold data
- *	tables     the stretches of 512 MiB that hold any, so that they need an
- *		   L2 table; numbered as the entries of L1
+ *	blocks   the guest's clusters that hold data
+ *	l2       the stretches of the guest that hold any, so that they need an L2
+ *		 table; numbered as the entries of L1
  *
  * As both stand in the file in guest order and without gaps, the place of each
- * is its rank (runs.h). An entry of L1 is the place of a
- * table, an entry of L2 the place of a cluster; both are looked up by binary
- * search when they are read. So no metadata is held in memory: all of it is one
- * COMPUTED segment, made a page at a time. Behind it stands one BELOW segment
- * for each run of clusters.
+ * is its rank (runs.h). An entry of L1 is the place of a table, an entry of L2
+ * the place of a cluster; both are looked up by binary search when they are read
+ * (tables.h).
  */
 #include "backends/layout/qcow2.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 
-#include "backends/layout/layout.h"
-#include "backends/layout/runs.h"
-#include "backends/map.h"
+#include "backends/layout/tables.h"
 #include "base/bytes.h"
 #include "base/size.h"
 
-#define CLUSTER_BITS   16
-#define CLUSTER	       (UINT64_C(1) << CLUSTER_BITS)
-#define ENTRIES	       (CLUSTER / 8) /* of any table; an L2 table speaks for 512 MiB */
-#define BLOCK_ENTRIES  (CLUSTER / 2) /* refcounts of 16 bits, of 2 GiB of the file */
-#define OFLAG_COPIED   (UINT64_C(1) << 63)
-#define REFCOUNT_ORDER 4 /* 16 bits */
-#define HEADER_LENGTH  104
+#define CLUSTER_MIN	512
+#define CLUSTER_MAX	(2 * MiB)
+#define CLUSTER_DEFAULT (64 * KiB)
 
-/*
- * QEMU takes no L1 table above 32 MiB (QCOW_MAX_L1_SIZE) and no refcount table
- * above 8 MiB (QCOW_MAX_REFTABLE_SIZE). Both come to 2 PiB; the format itself
- * ends at 2^56.
- */
-#define DISK_MAX     (32 * MiB / 8 * ENTRIES * CLUSTER)
-#define BLOCK_COVERS (BLOCK_ENTRIES * CLUSTER)
-#define FILE_MAX     (8 * MiB / 8 * BLOCK_COVERS)
+#define OFLAG_COPIED	 (UINT64_C(1) << 63)
+#define REFCOUNT_ORDER	 4 /* 16 bits */
+#define HEADER_LENGTH_V3 104
 
-/* The piece in which metadata is made. A cluster is a whole number of them. */
-#define PAGE	     UINT64_C(4096)
-#define PAGE_ENTRIES (PAGE / 8)
+/* What QEMU takes (QCOW_MAX_L1_SIZE, QCOW_MAX_REFTABLE_SIZE), in entries; the format itself ends at 2^56. */
+#define L1_ENTRIES_MAX	     (32 * MiB / 8)
+#define REFTABLE_ENTRIES_MAX (8 * MiB / 8)
+#define FILE_MAX	     (UINT64_C(1) << 56)
+
+#define SECTOR_ENTRIES (SECTOR / 8)
 
 /* In the order of the file. */
-enum part { HEADER, REFTABLE, REFBLOCKS, L1, L2, DATA, N_PARTS };
+enum part { HEADER, REFTABLE, REFBLOCKS, L1, L2, N_PARTS };
 
 struct qcow2 {
-	struct computed computed;
-	uint64_t size;	/* virtual, bytes */
-	uint64_t guest; /* clusters that would hold it */
+	struct tables t;
+	unsigned version;
+	unsigned cluster_bits;
+	uint64_t cluster;
+	uint64_t entries; /* of a cluster of L1 or L2 */
 	uint64_t l1_entries;
-	struct runs clusters;
-	struct runs tables;
-	uint64_t first[N_PARTS + 1]; /* cluster of the file; at last its end */
+	uint64_t refblocks;
+	struct runs l2;
 };
 
-/*
- * The parts of the file. Each fills the page that is the `n`th of its part; the
- * page comes zeroed.
- */
-static void fill_header(const struct qcow2 *q, uint8_t *page, uint64_t n)
+static uint64_t refcounts_of(uint64_t cluster)
 {
+	return cluster * 8 >> REFCOUNT_ORDER;
+}
+
+static uint64_t disk_max(uint64_t cluster)
+{
+	return L1_ENTRIES_MAX * (cluster / 8) * cluster;
+}
+
+static uint64_t file_max(uint64_t cluster)
+{
+	return min_u64(FILE_MAX, REFTABLE_ENTRIES_MAX * refcounts_of(cluster) * cluster);
+}
+
+/* The parts of the file. */
+static void fill_header(const struct tables *t, uint8_t *sector, uint64_t n)
+{
+	const struct qcow2 *q = (const struct qcow2 *)t;
+
 	if (n > 0)
 		return;
-	put_be32(page + 0, 0x514649fb); /* "QFI\xfb" */
-	put_be32(page + 4, 3);
-	put_be32(page + 20, CLUSTER_BITS);
-	put_be64(page + 24, q->size);
-	put_be32(page + 36, q->l1_entries);
-	put_be64(page + 40, q->first[L1] << CLUSTER_BITS);
-	put_be64(page + 48, q->first[REFTABLE] << CLUSTER_BITS);
-	put_be32(page + 56, q->first[REFTABLE + 1] - q->first[REFTABLE]);
-	put_be32(page + 96, REFCOUNT_ORDER);
-	put_be32(page + 100, HEADER_LENGTH);
+	put_be32(sector + 0, 0x514649fb); /* "QFI\xfb" */
+	put_be32(sector + 4, q->version);
+	put_be32(sector + 20, q->cluster_bits);
+	put_be64(sector + 24, t->size);
+	put_be32(sector + 36, q->l1_entries);
+	put_be64(sector + 40, tables_at(t, L1));
+	put_be64(sector + 48, tables_at(t, REFTABLE));
+	put_be32(sector + 56, (t->first[REFTABLE + 1] - t->first[REFTABLE]) * SECTOR / q->cluster);
+	if (q->version >= 3) {
+		put_be32(sector + 96, REFCOUNT_ORDER);
+		put_be32(sector + 100, HEADER_LENGTH_V3);
+	}
 	/* Header extensions: their end, which is zeros. */
 }
 
-static void fill_reftable(const struct qcow2 *q, uint8_t *page, uint64_t n)
+static void fill_reftable(const struct tables *t, uint8_t *sector, uint64_t n)
 {
-	uint64_t block = q->first[REFBLOCKS] + n * PAGE_ENTRIES;
+	const struct qcow2 *q = (const struct qcow2 *)t;
+	uint64_t block = n * SECTOR_ENTRIES;
 
-	for (uint64_t i = 0; i < PAGE_ENTRIES && block < q->first[REFBLOCKS + 1]; i++, block++)
-		put_be64(page + 8 * i, block << CLUSTER_BITS);
+	for (uint64_t i = 0; i < SECTOR_ENTRIES && block < q->refblocks; i++, block++)
+		put_be64(sector + 8 * i, tables_at(t, REFBLOCKS) + block * q->cluster);
 }
 
-static void fill_refblock(const struct qcow2 *q, uint8_t *page, uint64_t n)
+static void fill_refblock(const struct tables *t, uint8_t *sector, uint64_t n)
 {
-	uint64_t cluster = n * (PAGE / 2);
+	const struct qcow2 *q = (const struct qcow2 *)t;
+	const uint64_t end = tables_file_size(t) / q->cluster;
+	uint64_t cluster = n * (SECTOR / 2);
 
-	for (uint64_t i = 0; i < PAGE / 2 && cluster < q->first[N_PARTS]; i++, cluster++)
-		put_be16(page + 2 * i, 1);
+	for (uint64_t i = 0; i < SECTOR / 2 && cluster < end; i++, cluster++)
+		put_be16(sector + 2 * i, 1);
 }
 
-/* The entries for `at` and what follows it: their places, counted from cluster `base` of the file. */
-static void fill_places(const struct runs *r, uint8_t *page, uint64_t at, uint64_t base)
+/* The entries for `at` and what follows it: their places, which begin at `base` in the file. */
+static void fill_places(const struct qcow2 *q, const struct runs *r, uint8_t *sector, uint64_t at,
+			uint64_t base)
 {
-	const uint64_t end = at + PAGE_ENTRIES;
+	uint64_t rank[SECTOR_ENTRIES];
 
-	for (size_t i = runs_find(r, at); i < r->n && r->run[i].first < end; i++) {
-		uint64_t from = max_u64(at, r->run[i].first), to = min_u64(end, runs_end(r, i));
-		uint64_t place = base + r->run[i].rank + (from - r->run[i].first);
-
-		for (; from < to; from++, place++)
-			put_be64(page + 8 * (from - at), place << CLUSTER_BITS | OFLAG_COPIED);
-	}
+	runs_ranks(r, at, SECTOR_ENTRIES, rank);
+	for (uint64_t i = 0; i < SECTOR_ENTRIES; i++)
+		if (rank[i] != RUNS_NONE)
+			put_be64(sector + 8 * i, (base + rank[i] * q->cluster) | OFLAG_COPIED);
 }
 
-static void fill_l1(const struct qcow2 *q, uint8_t *page, uint64_t n)
+static void fill_l1(const struct tables *t, uint8_t *sector, uint64_t n)
 {
-	fill_places(&q->tables, page, n * PAGE_ENTRIES, q->first[L2]);
+	const struct qcow2 *q = (const struct qcow2 *)t;
+
+	fill_places(q, &q->l2, sector, n * SECTOR_ENTRIES, tables_at(t, L2));
 }
 
-static void fill_l2(const struct qcow2 *q, uint8_t *page, uint64_t n)
+static void fill_l2(const struct tables *t, uint8_t *sector, uint64_t n)
 {
-	const uint64_t pages = CLUSTER / PAGE;
-	uint64_t table = runs_nth(&q->tables, n / pages);
+	const struct qcow2 *q = (const struct qcow2 *)t;
+	const uint64_t sectors = q->cluster / SECTOR;
+	uint64_t table = runs_nth(&q->l2, n / sectors);
 
-	fill_places(&q->clusters, page, table * ENTRIES + n % pages * PAGE_ENTRIES, q->first[DATA]);
+	fill_places(q, &t->blocks, sector, table * q->entries + n % sectors * SECTOR_ENTRIES, t->data);
 }
 
-static void (*const fill[DATA])(const struct qcow2 *q, uint8_t *page, uint64_t n) = {
+static const tables_fill fill[N_PARTS] = {
 	[HEADER] = fill_header, [REFTABLE] = fill_reftable, [REFBLOCKS] = fill_refblock, [L1] = fill_l1,
 	[L2] = fill_l2,
 };
 
-/* `offset` is that of the file. */
-static int qcow2_read(const struct computed *c, void *buf, size_t count, uint64_t offset, struct why *why)
+static void qcow2_release(struct tables *t)
 {
-	const struct qcow2 *q = (const struct qcow2 *)c;
-	uint8_t *to = buf;
-	unsigned part = HEADER;
+	runs_done(&((struct qcow2 *)t)->l2);
+}
 
-	while (count > 0) {
-		uint8_t page[PAGE] = { 0 };
-		uint64_t in_page = offset % PAGE, n = min_u64(count, PAGE - in_page);
+static int check_cluster(uint64_t cluster, struct why *why)
+{
+	char have[SIZE_TEXT_MAX];
 
-		while (offset >> CLUSTER_BITS >= q->first[part + 1])
-			part++;
-		assert(part < DATA);
-		fill[part](q, page, (offset - (q->first[part] << CLUSTER_BITS)) / PAGE);
-		memcpy(to, page + in_page, n);
-		to += n;
-		offset += n;
-		count -= n;
-	}
+	if (cluster >= CLUSTER_MIN && cluster <= CLUSTER_MAX && (cluster & (cluster - 1)) == 0)
+		return 0;
+	return fail(why, -EINVAL, "clusters of qcow2 are a power of two from 512 to 2M, not '%s'",
+		    size_format(have, cluster));
+}
+
+/* The version of the format. */
+static int version_of(const char *compat, struct why *why)
+{
+	if (!compat || strcmp(compat, "1.1") == 0)
+		return 3;
+	if (strcmp(compat, "0.10") == 0)
+		return 2;
+	return fail(why, -EINVAL, "qcow2 is made with compat=0.10 and compat=1.1, not with compat=%s", compat);
+}
+
+static int qcow2_new(uint64_t size, const struct layout *how, struct qcow2 **ret, struct why *why)
+{
+	const uint64_t cluster = how->cluster ?: CLUSTER_DEFAULT;
+	char each[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX];
+	int version = version_of(how->compat, why), r = check_cluster(cluster, why);
+	struct qcow2 *q;
+
+	if (version < 0 || r < 0)
+		return version < 0 ? version : r;
+	if (size > disk_max(cluster))
+		return fail(why, -EOPNOTSUPP,
+			    "a qcow2 file with clusters of %s holds a disk of %s at most, not one of %s",
+			    size_format(each, cluster), size_format(limit, disk_max(cluster)),
+			    size_format(have, size));
+	q = calloc(1, sizeof(*q));
+	if (!q)
+		return -ENOMEM;
+	tables_init(&q->t, size, cluster, fill, N_PARTS);
+	q->t.release = qcow2_release;
+	q->version = version;
+	q->cluster_bits = __builtin_ctzll(cluster);
+	q->cluster = cluster;
+	q->entries = cluster / 8;
+	q->l1_entries = div_up(q->t.guest, q->entries);
+	*ret = q;
 	return 0;
 }
 
-static void qcow2_free(struct computed *c)
+/* Which L2 tables the clusters need. */
+static int qcow2_survey_l2(struct qcow2 *q)
 {
-	struct qcow2 *q = (struct qcow2 *)c;
-
-	runs_done(&q->clusters);
-	runs_done(&q->tables);
-	free(q);
-}
-
-static void qcow2_unrefp(struct qcow2 **q)
-{
-	if (*q)
-		computed_unref(&(*q)->computed);
-}
-
-static struct qcow2 *qcow2_new(uint64_t size)
-{
-	struct qcow2 *q = calloc(1, sizeof(*q));
-
-	if (!q)
-		return NULL;
-	q->computed.read = qcow2_read;
-	q->computed.free = qcow2_free;
-	computed_init(&q->computed);
-	q->size = align_up(size, SECTOR);
-	q->guest = div_up(q->size, CLUSTER);
-	q->l1_entries = div_up(q->guest, ENTRIES);
-	return q;
-}
-
-/* Which L2 tables that needs. */
-static int qcow2_survey_tables(struct qcow2 *q)
-{
+	const struct runs *clusters = &q->t.blocks;
 	uint64_t done = 0;
 
-	for (size_t i = 0; i < q->clusters.n; i++) {
-		uint64_t first = max_u64(q->clusters.run[i].first / ENTRIES, done);
-		uint64_t end = div_up(runs_end(&q->clusters, i), ENTRIES);
+	for (size_t i = 0; i < clusters->n; i++) {
+		uint64_t first = max_u64(clusters->run[i].first / q->entries, done);
+		uint64_t end = div_up(runs_end(clusters, i), q->entries);
 
 		/* Otherwise the run lies in the last table of the run before. */
-		if (first < end && runs_add(&q->tables, first, end - first) < 0)
+		if (first < end && runs_add(&q->l2, first, end - first) < 0)
 			return -ENOMEM;
 		done = end;
 	}
@@ -208,89 +219,74 @@ static int qcow2_survey_tables(struct qcow2 *q)
  */
 static void qcow2_place(struct qcow2 *q)
 {
+	const uint64_t sectors = q->cluster / SECTOR;
 	uint64_t length[N_PARTS] = {
-		[HEADER] = 1,
-		[L1] = div_up(q->l1_entries, ENTRIES),
-		[L2] = q->tables.total,
-		[DATA] = q->clusters.total,
+		[HEADER] = sectors,
+		[L1] = div_up(q->l1_entries, q->entries) * sectors,
+		[L2] = q->l2.total * sectors,
 	};
-	uint64_t blocks;
+	uint64_t before;
 
 	do {
-		for (unsigned part = 0; part < N_PARTS; part++)
-			q->first[part + 1] = q->first[part] + length[part];
-		blocks = length[REFBLOCKS];
-		length[REFBLOCKS] = div_up(q->first[N_PARTS], BLOCK_ENTRIES);
-		length[REFTABLE] = div_up(length[REFBLOCKS], ENTRIES);
-	} while (length[REFBLOCKS] != blocks);
+		tables_place(&q->t, length, q->cluster);
+		before = q->refblocks;
+		q->refblocks = div_up(tables_file_size(&q->t) / q->cluster, refcounts_of(q->cluster));
+		length[REFBLOCKS] = q->refblocks * sectors;
+		length[REFTABLE] = div_up(q->refblocks, q->entries) * sectors;
+	} while (q->refblocks != before);
 }
 
 static int qcow2_plan(struct qcow2 *q, struct image *below, struct why *why)
 {
-	char have[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX];
-	int r = runs_survey(&q->clusters, below, CLUSTER);
+	char each[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX];
+	int r = tables_survey(&q->t, below, /* all= */ false);
 
 	if (r == 0)
-		r = qcow2_survey_tables(q);
+		r = qcow2_survey_l2(q);
 	if (r < 0)
 		return r;
 	qcow2_place(q);
-	if (q->first[REFBLOCKS + 1] - q->first[REFBLOCKS] <= FILE_MAX / BLOCK_COVERS)
+	if (q->refblocks <= REFTABLE_ENTRIES_MAX && tables_file_size(&q->t) <= FILE_MAX)
 		return 0;
-	return fail(why, -EOPNOTSUPP, "a qcow2 file may be of %s at most, this one would be of %s",
-		    size_format(limit, FILE_MAX), size_format(have, q->first[N_PARTS] << CLUSTER_BITS));
+	return fail(why, -EOPNOTSUPP,
+		    "a qcow2 file with clusters of %s may be of %s at most, this one would be of %s",
+		    size_format(each, q->cluster), size_format(limit, file_max(q->cluster)),
+		    size_format(have, tables_file_size(&q->t)));
 }
 
-static int qcow2_seal(struct qcow2 *q, struct image *below, struct image **ret, struct why *why)
+int qcow2_layout(struct image *below, const struct layout *how, struct image **ret, struct why *why)
 {
-	_cleanup_(map_draft_freep) struct map_draft *d =
-		map_draft_new(q->first[N_PARTS] << CLUSTER_BITS, below);
-	const uint64_t data = q->first[DATA] << CLUSTER_BITS;
-	char file[SIZE_TEXT_MAX], line[128];
+	_cleanup_(tables_unrefp) struct tables *t = NULL;
+	struct qcow2 *q;
+	int r = qcow2_new(below->size, how, &q, why);
 
-	if (!d)
-		return -ENOMEM;
-	/* `below` may end inside its last cluster; what is left of that is zero. */
-	map_draft_zero(d, 0, map_draft_size(d));
-	map_draft_computed(d, 0, data, &q->computed, 0);
-	for (size_t i = 0; i < q->clusters.n; i++) {
-		uint64_t from = q->clusters.run[i].first * CLUSTER;
-		uint64_t length = min_u64(runs_length(&q->clusters, i) * CLUSTER, below->size - from);
-
-		map_draft_below(d, data + q->clusters.run[i].rank * CLUSTER, length, from);
-	}
-	(void)snprintf(line, sizeof(line),
-		       "    qcow2: %" PRIu64 " of %" PRIu64 " clusters allocated, file of %s\n",
-		       q->clusters.total, q->guest, size_human(file, map_draft_size(d)));
-	return map_seal(take(d), "qcow2", line, ret, why);
-}
-
-int qcow2_layout(struct image *below, struct image **ret, struct why *why)
-{
-	_cleanup_(qcow2_unrefp) struct qcow2 *q = NULL;
-	char have[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX];
-	int r;
-
-	if (below->size > DISK_MAX)
-		return fail(why, -EOPNOTSUPP, "a qcow2 file holds a disk of %s at most, not one of %s",
-			    size_format(limit, DISK_MAX), size_format(have, below->size));
-	q = qcow2_new(below->size);
-	if (!q)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
+	t = &q->t;
 	r = qcow2_plan(q, below, why);
-	return r < 0 ? r : qcow2_seal(q, below, ret, why);
+	return r < 0 ? r : tables_seal(t, below, "qcow2", "clusters", ret, why);
 }
 
 static void qcow2_offer(const struct tags *state, const struct tags *want, struct offers *o)
 {
-	static const char *const heeds[] = { NULL };
+	static const char *const heeds[] = { "compat", "cluster", NULL };
+	uint64_t cluster = CLUSTER_DEFAULT;
+	struct why why;
 
-	layout_offer(state, want, o, "qcow2", heeds);
+	if (!layout_wanted(state, want, "qcow2"))
+		return;
+	(void)tags_get_u64(want, "cluster", &cluster);
+	if (version_of(tags_get(want, "compat"), &why) < 0 || check_cluster(cluster, &why) < 0)
+		offer_refusal(o, "%s", why.text);
+	else
+		layout_offer(state, want, o, "qcow2", heeds);
 }
 
 static int qcow2_open(const struct opening *opening, struct image *below, struct image **ret, struct why *why)
 {
-	return qcow2_layout(below, ret, why);
+	const struct layout how = layout_of(opening);
+
+	return qcow2_layout(below, &how, ret, why);
 }
 
 const struct backend qcow2_layout_backend = {
