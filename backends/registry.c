@@ -10,6 +10,7 @@
 #include "backends/cache/cache.h"
 #include "backends/decode/xz.h"
 #include "backends/layout/qcow2.h"
+#include "backends/layout/vdi.h"
 #include "backends/library/library.h"
 #include "backends/resize.h"
 #include "backends/source/file.h"
@@ -24,6 +25,7 @@ static const struct backend *const backends[] = {
 	&cache_backend,
 	&resize_backend,
 	&qcow2_layout_backend,
+	&vdi_layout_backend,
 };
 /* clang-format on */
 

@@ -139,6 +139,8 @@ static void names_have_plans(void **state)
 		{ XZ, "t@6G@content=none.qcow2", "file > xz > cache > qcow2" },
 		{ XZ, "t@6G@content=none@expand=2.raw", "file > xz > cache" },
 		/* what the output format heeds */
+		{ RAW, "t.vdi", "file > vdi" },
+		{ XZ, "t@fixed.vdi", "file > xz > cache > vdi(fixed)" },
 		{ RAW, "t@compat=0.10.qcow2", "file > qcow2(compat=0.10)" },
 		{ RAW, "t@compat=1.1.qcow2", "file > qcow2(compat=1.1)" },
 		{ RAW, "t@cluster=2M.qcow2", "file > qcow2(cluster=2M)" },
@@ -180,7 +182,6 @@ static void names_have_no_plan(void **state)
 	} rows[] = {
 		/* formats that nobody makes, or reads */
 		{ RAW, "t.vmdk", "no backend makes vmdk" },
-		{ RAW, "t.vdi", "no backend makes vdi" },
 		{ XZ, "t.vhd", "no backend makes vhd" },
 		{ XZ, "t.vpc", "no backend makes vhd" },
 		{ XZ, "t@20G.vhdx", "no backend makes vhdx" },
@@ -213,6 +214,7 @@ static void names_have_no_plan(void **state)
 		{ RAW, "t@lv=vg-root.raw", "nothing brings about lv=vg-root" },
 		{ RAW, "t@20G@lvexpand=vg-root.raw", "nothing brings about lvexpand=vg-root" },
 		{ RAW, "t@compat=0.10.raw", "nothing brings about compat=0.10" },
+		{ RAW, "t@cluster=2M.vdi", "nothing brings about cluster=2M" },
 		{ RAW, "t@fixed.raw", "nothing brings about fixed" },
 		{ RAW, "t@fixed.qcow2", "nothing brings about fixed" },
 		/* values that are none */
