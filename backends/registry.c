@@ -11,6 +11,7 @@
 #include "backends/decode/xz.h"
 #include "backends/layout/qcow2.h"
 #include "backends/layout/vdi.h"
+#include "backends/layout/vmdk.h"
 #include "backends/library/library.h"
 #include "backends/resize.h"
 #include "backends/source/file.h"
@@ -26,6 +27,7 @@ static const struct backend *const backends[] = {
 	&resize_backend,
 	&qcow2_layout_backend,
 	&vdi_layout_backend,
+	&vmdk_layout_backend,
 };
 /* clang-format on */
 

@@ -139,6 +139,8 @@ static void names_have_plans(void **state)
 		{ XZ, "t@6G@content=none.qcow2", "file > xz > cache > qcow2" },
 		{ XZ, "t@6G@content=none@expand=2.raw", "file > xz > cache" },
 		/* what the output format heeds */
+		{ RAW, "t.vmdk", "file > vmdk" },
+		{ XZ, "t@20G.vmdk", "file > xz > cache > resize(size=20G) > vmdk" },
 		{ RAW, "t.vdi", "file > vdi" },
 		{ XZ, "t@fixed.vdi", "file > xz > cache > vdi(fixed)" },
 		{ RAW, "t@compat=0.10.qcow2", "file > qcow2(compat=0.10)" },
@@ -181,7 +183,6 @@ static void names_have_no_plan(void **state)
 		const char *start, *name, *why;
 	} rows[] = {
 		/* formats that nobody makes, or reads */
-		{ RAW, "t.vmdk", "no backend makes vmdk" },
 		{ XZ, "t.vhd", "no backend makes vhd" },
 		{ XZ, "t.vpc", "no backend makes vhd" },
 		{ XZ, "t@20G.vhdx", "no backend makes vhdx" },
@@ -214,16 +215,19 @@ static void names_have_no_plan(void **state)
 		{ RAW, "t@lv=vg-root.raw", "nothing brings about lv=vg-root" },
 		{ RAW, "t@20G@lvexpand=vg-root.raw", "nothing brings about lvexpand=vg-root" },
 		{ RAW, "t@compat=0.10.raw", "nothing brings about compat=0.10" },
+		{ RAW, "t@compat=0.10.vmdk", "nothing brings about compat=0.10" },
 		{ RAW, "t@cluster=2M.vdi", "nothing brings about cluster=2M" },
+		{ RAW, "t@cluster=128K.vmdk", "nothing brings about cluster=128K" },
 		{ RAW, "t@fixed.raw", "nothing brings about fixed" },
 		{ RAW, "t@fixed.qcow2", "nothing brings about fixed" },
+		{ RAW, "t@fixed.vmdk", "nothing brings about fixed" },
 		/* values that are none */
 		{ RAW, "t@compat=1.0.qcow2", "made with compat=0.10 and compat=1.1, not with compat=1.0" },
 		{ XZ, "t@cluster=256.qcow2", "a power of two from 512 to 2M, not '256'" },
 		{ XZ, "t@cluster=96K@20G.qcow2", "a power of two from 512 to 2M, not '96K'" },
 		{ RAW, "t@cluster=4M.qcow2", "a power of two from 512 to 2M, not '4M'" },
 		{ RAW, "t@p2@sparse.raw", "nothing brings about partition=2; nothing brings about sparse" },
-		{ RAW, "t@p2.vmdk", "no backend makes vmdk; nothing brings about partition=2" },
+		{ RAW, "t@p2.vmdk", "nothing brings about partition=2" },
 		{ RAW, "t@aarch64.raw", "nothing brings about arch=aarch64" },
 		{ "template=t at=file format=raw size=6G", "t@x86_64.raw", "nothing brings about arch=x86_64" },
 		{ NO_SIZE, "t@20G.raw",
