@@ -12,18 +12,21 @@
 
 #include "planner/tags.h"
 
-#define COST_FILE_OPEN	   50	  /* openat, fstat */
-#define COST_FILE_PER_MIB  100	  /* page cache and disk mixed, 10 GB/s and 1 GB/s */
-#define COST_HTTP_OPEN	   100000 /* two round trips to somewhere not too far */
-#define COST_HTTP_PER_MIB  20000  /* of the image, a fifth of it compressed away: 100 Mbit/s and better */
-#define COST_XZ_OPEN	   2000	  /* footer and index */
-#define COST_XZ_FIRST	   150000 /* one 16 MiB block */
-#define COST_XZ_PER_MIB	   500	  /* 3.0 s for 6 GiB, zeros proved, not decoded */
-#define COST_CACHE_OPEN	   100
-#define COST_CACHE_PER_MIB 150	/* write once, read once, mostly from the page cache */
-#define COST_RESIZE_OPEN   5000 /* table and filesystem metadata read, patches computed */
-#define COST_MAP_PER_MIB   1	/* a binary search every 128 KiB */
-#define COST_LAYOUT_OPEN   1000
+#define COST_FILE_OPEN	      50     /* openat, fstat */
+#define COST_FILE_PER_MIB     100    /* page cache and disk mixed, 10 GB/s and 1 GB/s */
+#define COST_HTTP_OPEN	      100000 /* two round trips to somewhere not too far */
+#define COST_HTTP_PER_MIB     20000  /* of the image, a fifth of it compressed away: 100 Mbit/s and better */
+#define COST_XZ_OPEN	      2000   /* footer and index */
+#define COST_XZ_FIRST	      150000 /* one 16 MiB block */
+#define COST_XZ_PER_MIB	      500    /* 3.0 s for 6 GiB, zeros proved, not decoded */
+#define COST_TAR_OPEN	      200    /* a header or two */
+#define COST_COMPLETE_OPEN    100
+#define COST_COMPLETE_PER_MIB 2000 /* all of it is there before the first byte is served */
+#define COST_CACHE_OPEN	      100
+#define COST_CACHE_PER_MIB    150  /* write once, read once, mostly from the page cache */
+#define COST_RESIZE_OPEN      5000 /* table and filesystem metadata read, patches computed */
+#define COST_MAP_PER_MIB      1	   /* a binary search every 128 KiB */
+#define COST_LAYOUT_OPEN      1000
 
 /* For a state's size; a template whose size is not known yet counts as 1 GiB. */
 static inline uint64_t cost_of(const struct tags *state, uint64_t fixed, uint64_t per_mib)

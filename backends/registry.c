@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "backends/cache/cache.h"
+#include "backends/cache/complete.h"
+#include "backends/decode/iso.h"
+#include "backends/decode/tar.h"
 #include "backends/decode/xz.h"
 #include "backends/layout/qcow2.h"
 #include "backends/layout/vdi.h"
@@ -23,7 +26,10 @@ static const struct backend *const backends[] = {
 	&file_backend,
 	&http_backend,
 	&xz_backend,
+	&tar_backend,
+	&iso_backend,
 	&cache_backend,
+	&complete_backend,
 	&resize_backend,
 	&qcow2_layout_backend,
 	&vdi_layout_backend,

@@ -685,6 +685,18 @@ static char *plain_goal(const struct template *t, const char *format)
 	return text_new("%s@%s.%s", t->name, t->arch, format);
 }
 
+/* The goals of a template that a listing shows. Installation media are wanted as they are. */
+static int list_template(struct mount *m, const struct template *t, struct listing *l)
+{
+	static const char *const media[] = { "iso", NULL };
+	const bool is_media = t->format && strcmp(t->format, "iso") == 0;
+	int r = 0;
+
+	for (const char *const *f = is_media ? media : m->formats; *f && r == 0 && !t->hidden; f++)
+		r = listing_add(l, plain_goal(t, *f), t->stands_for ?: "");
+	return r;
+}
+
 static int list_templates(struct mount *m, struct listing *l)
 {
 	struct template **list;
@@ -694,8 +706,7 @@ static int list_templates(struct mount *m, struct listing *l)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n && r == 0; i++)
-		for (const char *const *f = m->formats; *f && r == 0 && !list[i]->hidden; f++)
-			r = listing_add(l, plain_goal(list[i], *f), list[i]->stands_for ?: "");
+		r = list_template(m, list[i], l);
 	templates_free(list, n);
 	if (l->n)
 		qsort(l->entry, l->n, sizeof(*l->entry), compare_cookie);

@@ -26,7 +26,7 @@ struct alias {
 
 static const struct alias formats[] = {
 	{ "raw", "raw" }, { "img", "raw" }, { "qcow2", "qcow2" }, { "vmdk", "vmdk" }, { "vdi", "vdi" },
-	{ "vhd", "vhd" }, { "vpc", "vhd" }, { "vhdx", "vhdx" },	  { NULL, NULL },
+	{ "vhd", "vhd" }, { "vpc", "vhd" }, { "vhdx", "vhdx" },	  { "iso", "iso" },   { NULL, NULL },
 };
 
 static const struct goal_key keys[] = {
@@ -71,7 +71,8 @@ const char *goal_arch(const char *name)
 
 const char *const *goal_formats(void)
 {
-	static const char *const names[] = { "raw", "img", "qcow2", "vmdk", "vdi", "vhd", "vpc", "vhdx", NULL };
+	static const char *const names[] = { "raw", "img", "qcow2", "vmdk", "vdi",
+					     "vhd", "vpc", "vhdx",  "iso",  NULL };
 
 	_Static_assert(sizeof(names) / sizeof(*names) == sizeof(formats) / sizeof(*formats),
 		       "one name a format");

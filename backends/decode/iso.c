@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "backends/decode/iso.h"
+
+static void iso_offer(const struct tags *state, const struct tags *want, struct offers *o)
+{
+	struct offer x;
+
+	if (!tags_is(state, "format", "iso") || tags_is(want, "format", "iso") || tags_has(state, "at") ||
+	    tags_has(state, "codec") || tags_has(state, "made"))
+		return;
+	offer_begin(&x, o, state);
+	offer_drop(&x, "whole");
+	offer_set(&x, "format", "raw");
+	offer_end(&x, 1);
+}
+
+static int iso_open(const struct opening *opening, struct image *below, struct image **ret, struct why *why)
+{
+	*ret = image_ref(below);
+	return 0;
+}
+
+const struct backend iso_backend = {
+	.name = "iso",
+	.offer = iso_offer,
+	.open = iso_open,
+};
