@@ -33,25 +33,32 @@ void log_to_syslog(void)
 	syslogging = true;
 }
 
+/* A message is one line, whatever names and servers' words are in it. */
+static void keep_to_a_line(char *line)
+{
+	for (; *line; line++)
+		if ((unsigned char)*line < ' ' || *line == 0x7f)
+			*line = ' ';
+}
+
 void log_line(enum log_level level, const char *format, ...)
 {
+	char line[2048];
 	va_list ap;
 
 	if (!log_shows(level))
 		return;
 	va_start(ap, format);
-	if (syslogging) {
-		vsyslog(severity[level], format, ap);
-	} else {
-		char line[2048];
-
+	(void)vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	keep_to_a_line(line);
+	if (syslogging)
+		syslog(severity[level], "%s", line);
+	else
 		/* One write, so that lines of several threads don't mix. */
-		(void)vsnprintf(line, sizeof(line), format, ap);
 		(void)fprintf(stderr, "goalfs: %s%s\n",
 			      level == LOG_ERROR  ? "error: "
 			      : level == LOG_WARN ? "warning: "
 						  : "",
 			      line);
-	}
-	va_end(ap);
 }

@@ -18,6 +18,32 @@ struct signature_judge {
 	struct template *template; /* owns a ref */
 };
 
+static int read_signature(struct template *t, struct net_body *ret, struct why *why)
+{
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+	int r = template_open_sig(t, &fd, why);
+
+	if (r < 0)
+		return r;
+	ret->bytes = malloc(SIGNATURE_MAX);
+	if (!ret->bytes)
+		return -ENOMEM;
+	n = read(fd, ret->bytes, SIGNATURE_MAX);
+	if (n < 0)
+		return fail(why, -errno, "'%s' can't be read: %s", t->sig_path, strerror(errno));
+	ret->count = (size_t)n;
+	return 0;
+}
+
+static int get_signature(const struct signature_judge *s, struct net_body *ret, struct why *why)
+{
+	const struct net_request request = { .url = s->template->sig_url, .proxy = s->template->proxy };
+
+	return request.url ? net_get(s->net, &request, SIGNATURE_MAX, ret, why)
+			   : read_signature(s->template, ret, why);
+}
+
 static int check(const struct template *t, const struct net_body *signature, int fd, struct why *why)
 {
 	_cleanup_(keyring_freep) struct keyring *keyring = NULL;
@@ -34,11 +60,10 @@ static int judge_file(struct judge *j, struct image *file, struct why *why)
 {
 	const struct signature_judge *s = (struct signature_judge *)j;
 	const struct template *t = s->template;
-	const struct net_request request = { .url = t->sig_url, .proxy = t->proxy };
 	_cleanup_(net_body_done) struct net_body body = { 0 };
 	struct why mine = { "" };
 	struct backing backing;
-	int r = net_get(s->net, &request, SIGNATURE_MAX, &body, &mine);
+	int r = get_signature(s, &body, &mine);
 
 	if (r < 0)
 		return fail(why, r == -EINTR ? r : -EIO, "%s", why_text(&mine, r));
@@ -61,7 +86,7 @@ int judge_by_signature(struct net *net, struct template *t, struct judge **ret)
 	struct signature_judge *s;
 
 	*ret = NULL;
-	if (!t->sig_url)
+	if (!t->sig_url && !t->sig_path)
 		return 0;
 	s = calloc(1, sizeof(*s));
 	if (!s)
@@ -75,7 +100,7 @@ int judge_by_signature(struct net *net, struct template *t, struct judge **ret)
 
 bool is_promised(const struct template *t)
 {
-	return t->checksum || t->checksum256 || t->sig_url;
+	return t->checksum || t->checksum256 || t->sig_url || t->sig_path;
 }
 
 struct promise promise_of(const struct template *t, struct judge *judge)

@@ -47,9 +47,10 @@ struct template
 	char *checksum256; /* the same as SHA-256, for sources that know no other; may be NULL */
 	/*
 	 * A detached signature of the file and who may have made it (as in
-	 * library_options), for entries that have no checksum; all owned, or all NULL.
+	 * library_options), for entries that have no checksum; owned, or NULL.
 	 */
-	char *sig_url;
+	char *sig_url,
+		*sig_path; /* one of them: of a remote file; of a local one, below its source's directory */
 	char **sig_keys, **sig_fingerprints; /* NULL-terminated */
 	bool hidden;
 	char *codec; /* by the file's first bytes, the outermost one; NULL: none */
@@ -205,6 +206,9 @@ DEFINE_CLEANUP(struct template *, template_unref);
  * `avoid`. Read-only, O_CLOEXEC; the caller owns the descriptor.
  */
 int template_open(struct template *t, int *ret_fd, struct why *why);
+
+/* Opens the file at sig_path, likewise; it may be another one each time. */
+int template_open_sig(struct template *t, int *ret_fd, struct why *why);
 
 /* The notes in the user's language (LC_MESSAGES: ll_CC, ll, then C); NULL when there are none. Borrowed. */
 const char *template_notes(const struct template *t);

@@ -143,7 +143,7 @@ static int attach_sig(struct attempt *a, const struct index_entry *e, const char
 	if (!e->sig || e->template->checksum || e->template->checksum256)
 		return 0;
 	r = net_url_below(base, e->sig, &url, why);
-	return r < 0 ? r : template_attach_sig(e->template, url, &a->options->trust);
+	return r < 0 ? r : template_attach_sig(e->template, url, /* path= */ NULL, &a->options->trust);
 }
 
 /* Makes the entries remote templates, whose files are below `base`. */

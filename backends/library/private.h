@@ -68,10 +68,10 @@ int template_attach(struct template *t, struct place *place, const char *relativ
 int template_attach_url(struct template *t, const char *url, const char *proxy, const struct timespec *mtime);
 
 /*
- * Its file is to be judged by the detached signature at `url`, if the trust has
- * anything to judge by. Copied.
+ * Its file is to be judged by the detached signature at `url` or `path` (the other is
+ * NULL), if the trust has anything to judge by. Copied.
  */
-int template_attach_sig(struct template *t, const char *url, const struct trust *trust);
+int template_attach_sig(struct template *t, const char *url, const char *path, const struct trust *trust);
 
 struct template_met;
 void template_met_free(struct template_met *met); /* accepts NULL */

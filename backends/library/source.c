@@ -411,12 +411,24 @@ static int read_whole(int fd, const struct stat *st, const char *shown, char **r
 	return 0;
 }
 
+static int attach_sig(const struct scan *scan, const struct index_entry *e)
+{
+	const struct template *t = e->template;
+
+	return e->sig && !t->checksum && !t->checksum256
+		       ? template_attach_sig(e->template, /* url= */ NULL, e->sig, &scan->source->trust)
+		       : 0;
+}
+
 static int scan_entries(struct scan *scan, struct index *index, const char *shown)
 {
 	for (size_t i = 0; i < index->n; i++) {
 		struct index_entry *e = &index->entry[i];
 		_cleanup_free_ char *where = text_new("%s:%u: [%s]: ", shown, e->line, e->template->name);
-		int r = where ? scan_file(scan, take(e->template), e->file, where) : -ENOMEM;
+		int r = where ? attach_sig(scan, e) : -ENOMEM;
+
+		if (r == 0)
+			r = scan_file(scan, take(e->template), e->file, where);
 
 		if (r < 0)
 			return r;

@@ -65,6 +65,7 @@ void template_unref(struct template *t)
 	free(t->url);
 	free(t->proxy);
 	free(t->sig_url);
+	free(t->sig_path);
 	texts_free(t->sig_keys);
 	texts_free(t->sig_fingerprints);
 	free(t->claim);
@@ -156,9 +157,9 @@ static char *identity_of(const struct template *t, const char *canonical, ino_t 
 {
 	const char *what = t->checksum ? "sha512:" : "file:";
 
-	return text_new("%s%s bytes=%" PRIu64 " mtime=%" PRId64 ".%09ld inode=%" PRIu64, what,
+	return text_new("%s%s bytes=%" PRIu64 " mtime=%" PRId64 ".%09ld inode=%" PRIu64 "%s%s", what,
 			t->checksum ? t->checksum : canonical, t->bytes, (int64_t)t->mtime.tv_sec,
-			t->mtime.tv_nsec, (uint64_t)inode);
+			t->mtime.tv_nsec, (uint64_t)inode, t->sig_path ? " sig=" : "", t->sig_path ?: "");
 }
 
 int template_name_it(struct template *t)
@@ -240,6 +241,15 @@ int template_open(struct template *t, int *ret_fd, struct why *why)
 	return r;
 }
 
+int template_open_sig(struct template *t, int *ret_fd, struct why *why)
+{
+	_cleanup_(spot_done) struct spot spot = { .parent = -1, .fd = -1 };
+	struct stat st;
+	int r = place_walk(t->file->place, t->sig_path, &spot, why);
+
+	return r < 0 ? r : spot_open(&spot, ret_fd, &st, why);
+}
+
 /* Comparing. */
 
 static bool same_text(const char *a, const char *b)
@@ -286,8 +296,9 @@ bool template_same(const struct template *a, const struct template *b)
 	       a->compressed_size == b->compressed_size && a->revision == b->revision &&
 	       a->expand == b->expand && a->hidden == b->hidden && same_text(a->checksum, b->checksum) &&
 	       same_text(a->checksum256, b->checksum256) && same_text(a->sig_url, b->sig_url) &&
-	       same_texts(a->sig_keys, b->sig_keys) && same_texts(a->sig_fingerprints, b->sig_fingerprints) &&
-	       same_texts(a->aliases, b->aliases) && same_notes(a, b);
+	       same_text(a->sig_path, b->sig_path) && same_texts(a->sig_keys, b->sig_keys) &&
+	       same_texts(a->sig_fingerprints, b->sig_fingerprints) && same_texts(a->aliases, b->aliases) &&
+	       same_notes(a, b);
 }
 
 /* Notes. */

@@ -36,3 +36,16 @@ assert_equal "$(verified missing.raw)" unverified
 cp "$TEST_LIB/good.sig" "$TEST_LIB/missing.sig"
 assert_same "$TEST_TMP/good.raw" "$TEST_MNT/missing.raw"
 umount_library
+
+# The same index, as a local one: there data is served while the file is verified, unless one says otherwise.
+rm "$TEST_LIB/missing.sig"
+mount_at "-local" --no-cache --verify=before --gpgkey "$TEST_TMP/key.gpg" "$TEST_LIB/index.asc"
+local=$TEST_MNT-local
+assert_same "$TEST_TMP/good.raw" "$local/good.raw"
+assert_equal "$(getfattr --only-values -n user.goalfs.verified "$local/good.raw")" verified
+assert_read_fails "$local/bad.raw" EIO EBADMSG
+assert_equal "$(getfattr --only-values -n user.goalfs.verified "$local/bad.raw")" rejected
+assert_read_fails "$local/missing.raw" EIO
+cp "$TEST_LIB/good.sig" "$TEST_LIB/missing.sig"
+assert_same "$TEST_TMP/good.raw" "$local/missing.raw"
+umount_library -local
