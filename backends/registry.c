@@ -10,6 +10,7 @@
 #include "backends/cache/cache.h"
 #include "backends/cache/complete.h"
 #include "backends/decode/iso.h"
+#include "backends/decode/qcow2.h"
 #include "backends/decode/tar.h"
 #include "backends/decode/xz.h"
 #include "backends/layout/qcow2.h"
@@ -28,6 +29,7 @@ static const struct backend *const backends[] = {
 	&xz_backend,
 	&tar_backend,
 	&iso_backend,
+	&read_qcow2_backend,
 	&cache_backend,
 	&complete_backend,
 	&resize_backend,

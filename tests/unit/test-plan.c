@@ -154,6 +154,11 @@ static void names_have_plans(void **state)
 		{ RAW, "t@amd64.raw", "file" },
 		{ ARM, "t@arm64.qcow2", "file > qcow2" },
 		{ ARM, "t@20G@aarch64.qcow2", "file > resize(size=20G) > qcow2" },
+		/* what is not raw is read first */
+		{ QCOW2, "t.raw", "file > read-qcow2 > cache" },
+		{ QCOW2, "t@20G.raw", "file > read-qcow2 > cache > resize(size=20G)" },
+		{ QCOW2, "t@20G.qcow2", "file > read-qcow2 > cache > resize(size=20G) > qcow2" },
+		{ QCOW2 " codec=xz", "t.raw", "file > xz > cache > read-qcow2 > cache" },
 		/* a size that nobody said is learnt by reading */
 		{ NO_SIZE, "t.raw", "file > xz > cache" },
 	};
@@ -186,10 +191,6 @@ static void names_have_no_plan(void **state)
 		{ XZ, "t.vhd", "no backend makes vhd" },
 		{ XZ, "t.vpc", "no backend makes vhd" },
 		{ XZ, "t@20G.vhdx", "no backend makes vhdx" },
-		{ QCOW2, "t.raw", "no backend reads qcow2 templates" },
-		{ QCOW2, "t@20G.raw", "no backend reads qcow2 templates" },
-		{ QCOW2, "t@20G.qcow2", "no backend reads qcow2 templates" },
-		{ QCOW2, "t.vmdk", "no backend reads qcow2 templates" },
 		{ VMDK_XZ, "t.raw", "no backend reads vmdk templates" },
 		{ NO_FORMAT, "t.raw", "the template's format is not known" },
 		{ NO_FORMAT, "t@20G.qcow2", "the template's format is not known" },
