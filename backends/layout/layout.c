@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backends/costs.h"
+#include "base/bytes.h"
 #include "base/text.h"
 
 struct layout layout_of(const struct opening *opening)
@@ -57,4 +58,15 @@ void layout_uuid(const struct layout *how, uint64_t size, const char *what, uint
 	memcpy(ret, digest, 16);
 	ret[6] = (ret[6] & 0x0f) | 0x40; /* version 4 */
 	ret[8] = (ret[8] & 0x3f) | 0x80; /* variant 1 */
+}
+
+void layout_guid(const struct layout *how, uint64_t size, const char *what, uint8_t ret[static 16])
+{
+	uint8_t uuid[16];
+
+	layout_uuid(how, size, what, uuid);
+	put_le32(ret + 0, get_be32(uuid + 0));
+	put_le16(ret + 4, get_be16(uuid + 4));
+	put_le16(ret + 6, get_be16(uuid + 6));
+	memcpy(ret + 8, uuid + 8, 8);
 }

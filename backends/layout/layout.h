@@ -38,4 +38,7 @@ void layout_offer(const struct tags *state, const struct tags *want, struct offe
  */
 void layout_uuid(const struct layout *how, uint64_t size, const char *what, uint8_t ret[static 16]);
 
+/* The same as Microsoft and VirtualBox store it: the first three fields are little-endian numbers. */
+void layout_guid(const struct layout *how, uint64_t size, const char *what, uint8_t ret[static 16]);
+
 #endif

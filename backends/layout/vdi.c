@@ -77,18 +77,6 @@ struct vdi {
 	uint8_t uuid_modified[16];
 };
 
-/* The first three fields of a UUID stand in the file as little-endian numbers. */
-static void make_uuid(const struct layout *how, uint64_t size, const char *what, uint8_t *ret)
-{
-	uint8_t uuid[16];
-
-	layout_uuid(how, size, what, uuid);
-	put_le32(ret + 0, get_be32(uuid + 0));
-	put_le16(ret + 4, get_be16(uuid + 4));
-	put_le16(ret + 6, get_be16(uuid + 6));
-	memcpy(ret + 8, uuid + 8, 8);
-}
-
 static void fill_header(const struct tables *t, uint8_t *sector, uint64_t n)
 {
 	const struct vdi *v = (const struct vdi *)t;
@@ -132,8 +120,8 @@ static struct vdi *vdi_new(uint64_t size, const struct layout *how)
 		return NULL;
 	tables_init(&v->t, size, BLOCK, fill, N_PARTS);
 	v->fixed = how->fixed;
-	make_uuid(how, v->t.size, "vdi image", v->uuid_image);
-	make_uuid(how, v->t.size, "vdi modification", v->uuid_modified);
+	layout_guid(how, v->t.size, "vdi image", v->uuid_image);
+	layout_guid(how, v->t.size, "vdi modification", v->uuid_modified);
 	return v;
 }
 
