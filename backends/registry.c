@@ -15,6 +15,7 @@
 #include "backends/decode/xz.h"
 #include "backends/layout/qcow2.h"
 #include "backends/layout/vdi.h"
+#include "backends/layout/vhd.h"
 #include "backends/layout/vmdk.h"
 #include "backends/library/library.h"
 #include "backends/resize.h"
@@ -36,6 +37,7 @@ static const struct backend *const backends[] = {
 	&qcow2_layout_backend,
 	&vdi_layout_backend,
 	&vmdk_layout_backend,
+	&vhd_layout_backend,
 };
 /* clang-format on */
 

@@ -143,6 +143,9 @@ static void names_have_plans(void **state)
 		{ XZ, "t@20G.vmdk", "file > xz > cache > resize(size=20G) > vmdk" },
 		{ RAW, "t.vdi", "file > vdi" },
 		{ XZ, "t@fixed.vdi", "file > xz > cache > vdi(fixed)" },
+		{ RAW, "t.vhd", "file > vhd" },
+		{ RAW, "t.vpc", "file > vhd" },
+		{ XZ, "t@20G@fixed.vpc", "file > xz > cache > resize(size=20G) > vhd(fixed)" },
 		{ RAW, "t@compat=0.10.qcow2", "file > qcow2(compat=0.10)" },
 		{ RAW, "t@compat=1.1.qcow2", "file > qcow2(compat=1.1)" },
 		{ RAW, "t@cluster=2M.qcow2", "file > qcow2(cluster=2M)" },
@@ -188,8 +191,6 @@ static void names_have_no_plan(void **state)
 		const char *start, *name, *why;
 	} rows[] = {
 		/* formats that nobody makes, or reads */
-		{ XZ, "t.vhd", "no backend makes vhd" },
-		{ XZ, "t.vpc", "no backend makes vhd" },
 		{ XZ, "t@20G.vhdx", "no backend makes vhdx" },
 		{ VMDK_XZ, "t.raw", "no backend reads vmdk templates" },
 		{ NO_FORMAT, "t.raw", "the template's format is not known" },
@@ -218,6 +219,7 @@ static void names_have_no_plan(void **state)
 		{ RAW, "t@compat=0.10.raw", "nothing brings about compat=0.10" },
 		{ RAW, "t@compat=0.10.vmdk", "nothing brings about compat=0.10" },
 		{ RAW, "t@cluster=2M.vdi", "nothing brings about cluster=2M" },
+		{ RAW, "t@cluster=2M.vhd", "nothing brings about cluster=2M" },
 		{ RAW, "t@cluster=128K.vmdk", "nothing brings about cluster=128K" },
 		{ RAW, "t@fixed.raw", "nothing brings about fixed" },
 		{ RAW, "t@fixed.qcow2", "nothing brings about fixed" },
