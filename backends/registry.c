@@ -16,6 +16,7 @@
 #include "backends/layout/qcow2.h"
 #include "backends/layout/vdi.h"
 #include "backends/layout/vhd.h"
+#include "backends/layout/vhdx.h"
 #include "backends/layout/vmdk.h"
 #include "backends/library/library.h"
 #include "backends/resize.h"
@@ -38,6 +39,7 @@ static const struct backend *const backends[] = {
 	&vdi_layout_backend,
 	&vmdk_layout_backend,
 	&vhd_layout_backend,
+	&vhdx_layout_backend,
 };
 /* clang-format on */
 

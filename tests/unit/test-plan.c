@@ -146,6 +146,10 @@ static void names_have_plans(void **state)
 		{ RAW, "t.vhd", "file > vhd" },
 		{ RAW, "t.vpc", "file > vhd" },
 		{ XZ, "t@20G@fixed.vpc", "file > xz > cache > resize(size=20G) > vhd(fixed)" },
+		{ RAW, "t.vhdx", "file > vhdx" },
+		{ RAW, "t@cluster=32M.vhdx", "file > vhdx(cluster=32M)" },
+		{ XZ, "t@20G@fixed@cluster=1M.vhdx",
+		  "file > xz > cache > resize(size=20G) > vhdx(cluster=1M fixed)" },
 		{ RAW, "t@compat=0.10.qcow2", "file > qcow2(compat=0.10)" },
 		{ RAW, "t@compat=1.1.qcow2", "file > qcow2(compat=1.1)" },
 		{ RAW, "t@cluster=2M.qcow2", "file > qcow2(cluster=2M)" },
@@ -190,8 +194,7 @@ static void names_have_no_plan(void **state)
 	static const struct {
 		const char *start, *name, *why;
 	} rows[] = {
-		/* formats that nobody makes, or reads */
-		{ XZ, "t@20G.vhdx", "no backend makes vhdx" },
+		/* formats that nobody reads */
 		{ VMDK_XZ, "t.raw", "no backend reads vmdk templates" },
 		{ NO_FORMAT, "t.raw", "the template's format is not known" },
 		{ NO_FORMAT, "t@20G.qcow2", "the template's format is not known" },
@@ -220,6 +223,7 @@ static void names_have_no_plan(void **state)
 		{ RAW, "t@compat=0.10.vmdk", "nothing brings about compat=0.10" },
 		{ RAW, "t@cluster=2M.vdi", "nothing brings about cluster=2M" },
 		{ RAW, "t@cluster=2M.vhd", "nothing brings about cluster=2M" },
+		{ RAW, "t@compat=1.0.vhdx", "nothing brings about compat=1.0" },
 		{ RAW, "t@cluster=128K.vmdk", "nothing brings about cluster=128K" },
 		{ RAW, "t@fixed.raw", "nothing brings about fixed" },
 		{ RAW, "t@fixed.qcow2", "nothing brings about fixed" },
@@ -229,6 +233,8 @@ static void names_have_no_plan(void **state)
 		{ XZ, "t@cluster=256.qcow2", "a power of two from 512 to 2M, not '256'" },
 		{ XZ, "t@cluster=96K@20G.qcow2", "a power of two from 512 to 2M, not '96K'" },
 		{ RAW, "t@cluster=4M.qcow2", "a power of two from 512 to 2M, not '4M'" },
+		{ RAW, "t@cluster=512K.vhdx", "a power of two from 1M to 256M, not '512K'" },
+		{ XZ, "t@cluster=3M@fixed.vhdx", "a power of two from 1M to 256M, not '3M'" },
 		{ RAW, "t@p2@sparse.raw", "nothing brings about partition=2; nothing brings about sparse" },
 		{ RAW, "t@p2.vmdk", "nothing brings about partition=2" },
 		{ RAW, "t@aarch64.raw", "nothing brings about arch=aarch64" },
