@@ -28,7 +28,7 @@ _goalfs()
 		return
 		;;
 	--formats)
-		mapfile -t COMPREPLY < <(compgen -W "qcow2 raw vmdk vdi qcow2,raw" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "qcow2 raw vmdk vdi vhd vhdx qcow2,raw" -- "$cur")
 		return
 		;;
 	--cache-limit | --memory | --decoders | --fingerprint | --refresh | --notes | --plan | --options | -o)
