@@ -257,7 +257,7 @@ static int qcow2_plan(struct qcow2 *q, struct image *below, struct why *why)
 int qcow2_layout(struct image *below, const struct layout *how, struct image **ret, struct why *why)
 {
 	_cleanup_(tables_unrefp) struct tables *t = NULL;
-	struct qcow2 *q;
+	struct qcow2 *q = NULL;
 	int r = qcow2_new(below->size, how, &q, why);
 
 	if (r < 0)
