@@ -36,7 +36,7 @@ static int start_tags(const struct template *t, struct tags *ret)
 
 /* ---- what is remembered ---- */
 
-static const char *const remembered[] = { "codec", "format", "reader", "size" };
+static const char *const remembered[] = { "codec", "format", "reader", "size", "unread" };
 
 #define N_REMEMBERED (sizeof(remembered) / sizeof(remembered[0]))
 
@@ -231,8 +231,11 @@ static int look(struct context *context, struct template *t, struct tags *facts,
 	_cleanup_(image_unrefp) struct image *img = NULL;
 	int r = unwrap(context, t, facts, &img, why);
 
-	if (r == 0 && !tags_is(facts, "format", "raw") && !tags_is(facts, "format", "iso"))
-		r = open_disk(context, t, facts, &img, why);
+	if (r == 0 && !tags_is(facts, "format", "raw") && !tags_is(facts, "format", "iso")) {
+		r = tags_set(facts, "unread", "yes");
+		if (r == 0)
+			r = open_disk(context, t, facts, &img, why);
+	}
 	if (r == 0)
 		r = tags_set_u64(facts, "size", img->size);
 	if (r == 0)

@@ -20,7 +20,7 @@
 
 const char *const plan_image_must[] = { "format", "size", NULL };
 /* In the order in which a template comes apart: the first that stays is what holds up the rest. */
-const char *const plan_image_without[] = { "at", "codec", "made", "template", NULL };
+const char *const plan_image_without[] = { "at", "codec", "made", "template", "unread", NULL };
 
 static bool listed(const char *const *list, const char *key)
 {

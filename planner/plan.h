@@ -36,7 +36,7 @@ struct plan_goal {
 	const char *const *without; /* and no fact of these keys does (NULL-terminated) */
 };
 
-/* format and size; at, codec, made, template: what an image goal must and must not hold. */
+/* format and size; at, codec, made, template, unread: what an image goal must and must not hold. */
 extern const char *const plan_image_must[];
 extern const char *const plan_image_without[];
 

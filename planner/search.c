@@ -269,8 +269,7 @@ void offer_end(struct offer *x, uint64_t cost)
 
 bool offer_is_raw_disk(const struct tags *state)
 {
-	return tags_is(state, "format", "raw") && !tags_has(state, "at") && !tags_has(state, "codec") &&
-	       !tags_has(state, "made");
+	return offer_is_disk(state, "raw");
 }
 
 bool offer_is_wrapped(const struct tags *state, const char *codec)
@@ -296,6 +295,20 @@ void offer_unwrap(struct offer *x)
 		offer_set(x, "codec", copy);
 	else
 		x->error = -ENOMEM;
+}
+
+bool offer_is_disk(const struct tags *state, const char *format)
+{
+	return tags_is(state, "format", format) && !tags_has(state, "at") && !tags_has(state, "codec") &&
+	       !tags_has(state, "made");
+}
+
+void offer_read_disk(struct offer *x)
+{
+	offer_set(x, "format", "raw");
+	offer_drop(x, "whole");
+	offer_drop(x, "unread");
+	offer_drop(x, "reader");
 }
 
 static int add_refusal(struct search *s, char *sentence)

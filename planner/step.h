@@ -17,6 +17,9 @@
  *	               read would make its unit again
  *	whole=yes      the bytes stand in one local file, all of them
  *	format=raw     the disk format of the plain bytes
+ *	unread=yes     the disk stands in its format as somebody else wrote it; what is
+ *	               served in that format is ours, so this doesn't hold at the end
+ *	reader=qemu    the format's in-process reader can't read this one
  *	size=BYTES     the virtual size
  *	arch=x86_64    normalised
  *	grow=N         the partition that the library says takes the room (start only, optional)
@@ -25,8 +28,8 @@
  *
  * and what else can be asked for, see planner/goal.h: partition, sparse, lv, ...
  *
- * A goal's state must hold format and size, must not hold template, at, codec
- * and made; its other facts are arguments to the steps (a backend sees the
+ * A goal's state must hold format and size, must not hold template, at, codec,
+ * made and unread; its other facts are arguments to the steps (a backend sees the
  * goal's facts when it offers). A step that heeds a fact of the goal repeats it,
  * key and value, among its arguments: a fact that holds neither at the end nor
  * among the arguments of a step taken makes the goal unreachable (plan.h).
@@ -78,6 +81,12 @@ bool offer_is_wrapped(const struct tags *state, const char *codec);
 
 /* A fact that holds afterwards: the outermost codec is off. */
 void offer_unwrap(struct offer *x);
+
+/* Whether the state is a disk in this format, whose bytes may be read anywhere. */
+bool offer_is_disk(const struct tags *state, const char *format);
+
+/* What holds afterwards: the disk is read, and raw. */
+void offer_read_disk(struct offer *x);
 
 /* The same at once. The sets are copied. */
 void offer_step(struct offers *o, const struct tags *args, const struct tags *after, uint64_t cost);

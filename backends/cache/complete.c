@@ -53,10 +53,7 @@ static void complete_offer(const struct tags *state, const struct tags *want, st
 	const char *format = tags_get(state, "format");
 	struct offer x;
 
-	/* Who could do something with it that can't be done without. */
-	if (!format || tags_is(state, "format", "raw") || tags_is(state, "format", "iso") ||
-	    tags_has(state, "whole") || tags_has(state, "at") || tags_has(state, "codec") ||
-	    tags_has(state, "made"))
+	if (!format || !offer_is_disk(state, format) || !tags_has(state, "unread") || tags_has(state, "whole"))
 		return;
 	offer_begin(&x, o, state);
 	offer_set(&x, "whole", "yes");

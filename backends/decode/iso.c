@@ -5,12 +5,10 @@ static void iso_offer(const struct tags *state, const struct tags *want, struct 
 {
 	struct offer x;
 
-	if (!tags_is(state, "format", "iso") || tags_is(want, "format", "iso") || tags_has(state, "at") ||
-	    tags_has(state, "codec") || tags_has(state, "made"))
+	if (!offer_is_disk(state, "iso") || tags_is(want, "format", "iso"))
 		return;
 	offer_begin(&x, o, state);
-	offer_drop(&x, "whole");
-	offer_set(&x, "format", "raw");
+	offer_read_disk(&x);
 	offer_end(&x, 1);
 }
 

@@ -415,13 +415,11 @@ static void qcow2_offer(const struct tags *state, const struct tags *want, struc
 {
 	struct offer x;
 
-	if (!tags_is(state, "format", "qcow2") || tags_has(state, "at") || tags_has(state, "codec") ||
-	    tags_has(state, "made"))
+	if (!offer_is_disk(state, "qcow2") || tags_is(state, "reader", "qemu"))
 		return;
 	offer_begin(&x, o, state);
-	offer_set(&x, "format", "raw");
+	offer_read_disk(&x);
 	offer_set(&x, "made", "unit");
-	offer_drop(&x, "whole");
 	offer_end(&x, cost_of(state, COST_QCOW2_OPEN, COST_QCOW2_PER_MIB));
 }
 
