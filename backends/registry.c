@@ -19,6 +19,7 @@
 #include "backends/layout/vhdx.h"
 #include "backends/layout/vmdk.h"
 #include "backends/library/library.h"
+#include "backends/partition.h"
 #include "backends/resize.h"
 #include "backends/source/file.h"
 #include "backends/source/http.h"
@@ -35,6 +36,7 @@ static const struct backend *const backends[] = {
 	&cache_backend,
 	&complete_backend,
 	&resize_backend,
+	&partition_backend,
 	&qcow2_layout_backend,
 	&vdi_layout_backend,
 	&vmdk_layout_backend,

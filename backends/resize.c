@@ -18,8 +18,9 @@ static void resize_offer(const struct tags *state, const struct tags *want, stru
 	uint64_t have_size, want_size;
 	struct offer x;
 
-	if (!offer_is_raw_disk(state) || !tags_get_u64(state, "size", &have_size) ||
-	    !tags_get_u64(want, "size", &want_size) || want_size == have_size)
+	if (!offer_is_raw_disk(state) || tags_has(state, "partition") || tags_has(state, "lv") ||
+	    !tags_get_u64(state, "size", &have_size) || !tags_get_u64(want, "size", &want_size) ||
+	    want_size == have_size)
 		return;
 	if (want_size < have_size) {
 		offer_refusal(o,
@@ -37,6 +38,7 @@ static void resize_offer(const struct tags *state, const struct tags *want, stru
 		offer_arg(&x, "content", tags_get(want, "content"));
 	offer_set(&x, "size", tags_get(want, "size"));
 	offer_drop(&x, "grow");
+	offer_drop(&x, "whole");
 	offer_end(&x, COST_RESIZE_OPEN + COST_MAP_PER_MIB * (want_size >> 20));
 }
 
@@ -183,17 +185,12 @@ static int grow_container(struct job *j, uint64_t offset, uint64_t have, uint64_
 
 static int no_such_partition(const struct job *j, struct why *why)
 {
-	_cleanup_(text_done) struct text there = TEXT_EMPTY;
-
-	for (unsigned i = 0; i < j->table.n && there.len < 200; i++)
-		text_add(&there, "%s%u", i ? ", " : "", j->table.partition[i].number);
-	if (j->table.n == 0)
-		return fail(why, -EOPNOTSUPP,
-			    "the %s table of the image is empty: no partition can take the room; "
-			    "@expand=none grows the disk alone",
-			    j->table.ops->name);
-	return fail(why, -EOPNOTSUPP, "the image has no partition %u; it has %s", j->how->partition,
-		    there.chars ? there.chars : "others");
+	if (j->table.n > 0)
+		return table_no_number(&j->table, j->how->partition, why);
+	return fail(why, -EOPNOTSUPP,
+		    "the %s table of the image is empty: no partition can take the room; "
+		    "@expand=none grows the disk alone",
+		    j->table.ops->name);
 }
 
 static int choose(const struct job *j, const struct partition **ret, struct why *why)

@@ -178,6 +178,22 @@ static int add_logical(struct chain *c, const struct entry *e, uint64_t ebr, str
 	return 0;
 }
 
+/* Whoever writes to such a partition cuts off the chain. */
+static int check_ebrs_apart(const struct chain *c, const struct table *t, struct why *why)
+{
+	for (unsigned i = 0; i < t->n; i++) {
+		const struct partition *p = &t->partition[i];
+
+		for (unsigned k = 0; k < c->n && p->logical; k++)
+			if (c->seen[k] * SECTOR >= p->start && c->seen[k] * SECTOR < p->start + p->length)
+				return fail(why, -EBADMSG,
+					    "the mbr is damaged: logical partition %u lies over the chain of "
+					    "logical partitions at sector %" PRIu64,
+					    p->number, c->seen[k]);
+	}
+	return 0;
+}
+
 static int add_chain(struct image *disk, const struct partition *extended, struct table *t, struct why *why)
 {
 	struct chain c = { .disk = disk, .extended = *extended };
@@ -202,7 +218,7 @@ static int add_chain(struct image *disk, const struct partition *extended, struc
 				return r;
 		}
 	}
-	return 0;
+	return check_ebrs_apart(&c, t, why);
 }
 
 static int add_primaries(const uint8_t sector[512], struct image *disk, struct table *t, struct why *why)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 
 #include "base/bytes.h"
 #include "base/size.h"
@@ -87,6 +88,29 @@ int table_sort(struct table *t, struct why *why)
 		qsort(t->partition, t->n, sizeof(*t->partition), by_start);
 	r = check_apart(t, /* logical= */ false, why);
 	return r < 0 ? r : check_apart(t, /* logical= */ true, why);
+}
+
+int table_no_number(const struct table *t, unsigned number, struct why *why)
+{
+	_cleanup_(text_done) struct text there = TEXT_EMPTY;
+
+	if (t->n == 0)
+		return fail(why, -EOPNOTSUPP, "the image has no partition %u: its %s table is empty", number,
+			    t->ops->name);
+	/* By number, not by place: that is how people look for one. */
+	for (unsigned least = 0; there.len < 200;) {
+		unsigned next = UINT_MAX;
+
+		for (unsigned i = 0; i < t->n; i++)
+			if (t->partition[i].number > least && t->partition[i].number < next)
+				next = t->partition[i].number;
+		if (next == UINT_MAX)
+			break;
+		text_add(&there, "%s%u", there.len ? ", " : "", next);
+		least = next;
+	}
+	return fail(why, -EOPNOTSUPP, "the image has no partition %u; it has %s%s", number,
+		    there.chars ?: "others", there.len < 200 ? "" : ", ...");
 }
 
 int table_check_last(const struct table *t, const struct partition *p, struct why *why)

@@ -76,6 +76,9 @@ int table_read(struct image *disk, struct table *ret, struct why *why);
 int table_add(struct table *t, const struct partition *p, struct why *why);
 int table_sort(struct table *t, struct why *why);
 
+/* -EOPNOTSUPP, with the numbers that there are instead of this one. */
+int table_no_number(const struct table *t, unsigned number, struct why *why);
+
 /* 0 when nothing stands behind `p`; else -EOPNOTSUPP, with what does and the ways out. */
 int table_check_last(const struct table *t, const struct partition *p, struct why *why);
 
