@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "backends/content/facts.h"
 #include "base/bytes.h"
 
 /* Two pieces of the container, each read when first needed. Places are in the container. */
@@ -36,16 +37,18 @@ struct head {
 	int error;
 };
 
+struct magic {
+	uint64_t at;
+	const char *bytes;
+	size_t length;
+};
+
 struct kind {
-	/* For what has a file of its own; then nothing else is set. */
+	/* For what has a file of its own: with magics it is asked where one was found, without always. */
 	const struct content_ops *ops;
 	struct content_ops named;
 	/* Any one of them will do. Ends with a `bytes` of NULL. */
-	struct magic {
-		uint64_t at;
-		const char *bytes;
-		size_t length;
-	} magic[5];
+	struct magic magic[5];
 	/* Optional: looks closer where the magic was found; false: it isn't this kind. */
 	bool (*look)(struct head *h, const struct magic *m, struct content *ret);
 	/* Optional, in place of magics: what stands at the end of the container. */
@@ -92,39 +95,14 @@ static bool head_read(struct head *h, void *buf, size_t count, uint64_t at)
 	return h->error == 0;
 }
 
-static void set_label(struct content *c, const uint8_t *text, size_t length)
-{
-	size_t n = 0;
-
-	for (; n < length && n < sizeof(c->label) - 1 && text[n]; n++)
-		c->label[n] = text[n] < 0x20 || text[n] >= 0x7f ? '?' : (char)text[n];
-	while (n && c->label[n - 1] == ' ')
-		n--;
-	c->label[n] = '\0';
-}
-
-static void set_uuid(struct content *c, const uint8_t u[16])
-{
-	(void)snprintf(c->uuid, sizeof(c->uuid),
-		       "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2],
-		       u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
-}
-
-/* A size that a damaged header blew up counts as not said. */
-static void set_size(struct content *c, uint64_t n, uint64_t of)
-{
-	if (__builtin_mul_overflow(n, of, &c->size))
-		c->size = 0;
-}
-
 /* Closer looks. */
 
 #define MD_MAGIC UINT32_C(0xa92b4efc)
 
 static void describe_md1(const uint8_t disk_super[256], struct content *ret)
 {
-	set_uuid(ret, disk_super + 16);
-	set_label(ret, disk_super + 32, 32);
+	content_set_uuid(ret, disk_super + 16);
+	content_set_label(ret, disk_super + 32, 32);
 }
 
 static bool md_look(struct head *h, const struct magic *m, struct content *ret)
@@ -186,87 +164,32 @@ static bool luks_look(struct head *h, const struct magic *m, struct content *ret
 	if (!disk_header)
 		return false;
 	if (get_be16(disk_header + 6) == 2)
-		set_label(ret, disk_header + 24, 48);
+		content_set_label(ret, disk_header + 24, 48);
 	for (size_t i = 0; i < 36 && disk_header[168 + i] > ' ' && disk_header[168 + i] < 0x7f; i++)
 		ret->uuid[i] = (char)disk_header[168 + i];
 	return true;
 }
 
-static bool xfs_look(struct head *h, const struct magic *m, struct content *ret)
+static bool squashfs_look(struct head *h, const struct magic *m, struct content *ret)
 {
-	const uint8_t *disk_super = head_at(h, 0, 120);
+	const uint8_t *disk_super = head_at(h, 0, 96);
 
 	if (!disk_super)
 		return false;
-	set_size(ret, get_be64(disk_super + 8), get_be32(disk_super + 4));
-	set_uuid(ret, disk_super + 32);
-	set_label(ret, disk_super + 108, 12);
+	ret->size = get_le64(disk_super + 40);
 	return true;
 }
 
-static bool btrfs_look(struct head *h, const struct magic *m, struct content *ret)
+static bool f2fs_look(struct head *h, const struct magic *m, struct content *ret)
 {
-	const uint8_t *disk_super = head_at(h, 64 * KiB, 0x22b);
+	const uint8_t *disk_super = head_at(h, 1024, 124 + 2 * 128);
+	uint32_t shift = disk_super ? get_le32(disk_super + 16) : 0;
 
-	if (!disk_super)
+	if (shift < 9 || shift > 16)
 		return false;
-	set_uuid(ret, disk_super + 0x20);
-	set_label(ret, disk_super + 0x12b, 256);
-	return true;
-}
-
-static bool ntfs_look(struct head *h, const struct magic *m, struct content *ret)
-{
-	const uint8_t *disk_boot = head_at(h, 0, 512);
-
-	if (!disk_boot || get_le16(disk_boot + 510) != 0xaa55)
-		return false;
-	/* One sector more than it counts: the copy of the boot sector. */
-	set_size(ret, get_le64(disk_boot + 40) + 1, get_le16(disk_boot + 11));
-	(void)snprintf(ret->uuid, sizeof(ret->uuid), "%016" PRIx64, get_le64(disk_boot + 72));
-	return true;
-}
-
-static bool fat_look(struct head *h, const struct magic *m, struct content *ret)
-{
-	const uint8_t *disk_boot = head_at(h, 0, 512), *extended;
-	uint32_t sectors;
-
-	if (!disk_boot || get_le16(disk_boot + 510) != 0xaa55 || (disk_boot[0] != 0xeb && disk_boot[0] != 0xe9))
-		return false;
-	extended = disk_boot + (m->at == 82 ? 64 : 36);
-	sectors = get_le16(disk_boot + 19);
-	set_size(ret, sectors ? sectors : get_le32(disk_boot + 32), get_le16(disk_boot + 11));
-	(void)snprintf(ret->uuid, sizeof(ret->uuid), "%04x-%04x", get_le16(extended + 5),
-		       get_le16(extended + 3));
-	if (memcmp(extended + 7, "NO NAME    ", 11) != 0)
-		set_label(ret, extended + 7, 11);
-	return true;
-}
-
-static bool exfat_look(struct head *h, const struct magic *m, struct content *ret)
-{
-	const uint8_t *disk_boot = head_at(h, 0, 512);
-
-	if (!disk_boot || disk_boot[108] < 9 || disk_boot[108] > 12)
-		return false;
-	set_size(ret, get_le64(disk_boot + 72), UINT64_C(1) << disk_boot[108]);
-	(void)snprintf(ret->uuid, sizeof(ret->uuid), "%04x-%04x", get_le16(disk_boot + 102),
-		       get_le16(disk_boot + 100));
-	return true;
-}
-
-/* The magic ends the first page, so it tells the page's size. */
-static bool swap_look(struct head *h, const struct magic *m, struct content *ret)
-{
-	const uint8_t *disk_header = head_at(h, 1024, 44);
-
-	if (!disk_header)
-		return false;
-	if (get_le32(disk_header) == 1)
-		set_size(ret, (uint64_t)get_le32(disk_header + 4) + 1, m->at + 10);
-	set_uuid(ret, disk_header + 12);
-	set_label(ret, disk_header + 28, 16);
+	content_set_size(ret, get_le64(disk_super + 36), UINT64_C(1) << shift);
+	content_set_uuid(ret, disk_super + 108);
+	content_set_label_utf16(ret, disk_super + 124, 128, /* big_endian= */ false);
 	return true;
 }
 
@@ -299,6 +222,7 @@ static bool verity_behind(struct head *h, uint64_t content_size)
 static const struct kind kinds[] = {
 	{
 		.named = { .name = "mdraid",
+			   .type = "linux_raid_member",
 			   .why_not = "this member of a raid array has its records at the end, where they have "
 				      "to stay",
 			   .at_end = true },
@@ -312,23 +236,28 @@ static const struct kind kinds[] = {
 		.look_at_end = geom_at_end,
 	},
 	{
-		.named = { .name = "mdraid", .why_not = INSIDE("a member of a raid array") },
+		.named = { .name = "mdraid",
+			   .type = "linux_raid_member",
+			   .why_not = INSIDE("a member of a raid array") },
 		.magic = { MAGIC(0, "\xfc\x4e\x2b\xa9"), MAGIC(4096, "\xfc\x4e\x2b\xa9") },
 		.look = md_look,
 	},
 	{
 		.named = { .name = "luks",
+			   .type = "crypto_LUKS",
 			   .why_not =
 				   "it is encrypted: its filesystem can only be grown from inside the guest" },
 		.magic = { MAGIC(0, "LUKS\xba\xbe") },
 		.look = luks_look,
 	},
 	{
-		.named = { .name = "bitlocker", .why_not = "it is encrypted: only Windows can grow it" },
+		.named = { .name = "bitlocker",
+			   .type = "BitLocker",
+			   .why_not = "it is encrypted: only Windows can grow it" },
 		.magic = { MAGIC(3, "-FVE-FS-") },
 	},
 	{
-		.named = { .name = "lvm2", .why_not = NOT_YET("LVM and the volumes in it") },
+		.ops = &lvm_content,
 		.magic = { MAGIC(0, "LABELONE"), MAGIC(512, "LABELONE"), MAGIC(1024, "LABELONE"),
 			   MAGIC(1536, "LABELONE") },
 	},
@@ -342,47 +271,46 @@ static const struct kind kinds[] = {
 				 "\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81") },
 	},
 	{
-		.named = { .name = "dm-verity", .why_not = "it is sealed by a hash tree" },
+		.named = { .name = "dm-verity",
+			   .type = "DM_verity_hash",
+			   .why_not = "it is sealed by a hash tree" },
 		.magic = { MAGIC(0, "verity\0\0") },
 	},
 	{
 		/* The first name of the nvlist at 16 KiB, XDR. */
-		.named = { .name = "zfs", .why_not = INSIDE("a zfs pool") },
+		.named = { .name = "zfs", .type = "zfs_member", .why_not = INSIDE("a zfs pool") },
 		.magic = { MAGIC(16 * KiB + 20, "\0\0\0\7version") },
 	},
 	{
-		.named = { .name = "xfs", .why_not = NOT_YET("xfs") },
+		.ops = &xfs_content,
 		.magic = { MAGIC(0, "XFSB") },
-		.look = xfs_look,
 	},
 	{
-		.named = { .name = "ntfs", .why_not = NOT_YET("ntfs") },
+		.ops = &ntfs_content,
 		.magic = { MAGIC(3, "NTFS    ") },
-		.look = ntfs_look,
 	},
 	{
-		.named = { .name = "exfat", .why_not = NOT_AT_ALL("exfat") },
+		.ops = &exfat_content,
 		.magic = { MAGIC(3, "EXFAT   ") },
-		.look = exfat_look,
 	},
 	{
-		.named = { .name = "refs", .why_not = INSIDE("refs") },
+		.named = { .name = "refs", .type = "ReFS", .why_not = INSIDE("refs") },
 		.magic = { MAGIC(3, "ReFS\0\0\0\0") },
 	},
 	{
-		.named = { .name = "fat", .why_not = NOT_YET("fat") },
+		.ops = &fat_content,
 		.magic = { MAGIC(82, "FAT32   "), MAGIC(54, "FAT12"), MAGIC(54, "FAT16"),
 			   MAGIC(54, "FAT     ") },
-		.look = fat_look,
 	},
 	{
-		.named = { .name = "swap", .why_not = NOT_YET("swap space") },
+		.ops = &swap_content,
 		.magic = { MAGIC(4 * KiB - 10, "SWAPSPACE2"), MAGIC(8 * KiB - 10, "SWAPSPACE2"),
 			   MAGIC(16 * KiB - 10, "SWAPSPACE2") },
-		.look = swap_look,
 	},
 	{
-		.named = { .name = "hibernation image", .why_not = "it holds the memory of a suspended guest" },
+		.named = { .name = "hibernation image",
+			   .type = "swsuspend",
+			   .why_not = "it holds the memory of a suspended guest" },
 		.magic = { MAGIC(4 * KiB - 10, "S1SUSPEND"), MAGIC(4 * KiB - 10, "S2SUSPEND"),
 			   MAGIC(4 * KiB - 10, "ULSUSPEND"), MAGIC(4 * KiB - 10, "LINHIB0001") },
 	},
@@ -393,6 +321,7 @@ static const struct kind kinds[] = {
 	{
 		.named = { .name = "f2fs", .why_not = NOT_YET("f2fs") },
 		.magic = { MAGIC(1024, "\x10\x20\xf5\xf2") },
+		.look = f2fs_look,
 	},
 	{
 		.named = { .name = "bcachefs", .why_not = INSIDE("bcachefs") },
@@ -406,6 +335,7 @@ static const struct kind kinds[] = {
 	{
 		.named = { .name = "squashfs", .why_not = NOT_AT_ALL("read-only squashfs") },
 		.magic = { MAGIC(0, "hsqs") },
+		.look = squashfs_look,
 	},
 	{ .ops = &ext_content },
 	{
@@ -413,26 +343,24 @@ static const struct kind kinds[] = {
 		.magic = { MAGIC(1030, "\x34\x34") },
 	},
 	{
-		.named = { .name = "hfs+", .why_not = INSIDE("hfs+") },
+		.named = { .name = "hfs+", .type = "hfsplus", .why_not = INSIDE("hfs+") },
 		.magic = { MAGIC(1024, "H+\0\4"), MAGIC(1024, "HX\0\5") },
 	},
 	{
-		.named = { .name = "swap", .why_not = NOT_YET("swap space") },
+		.ops = &swap_content,
 		.magic = { MAGIC(64 * KiB - 10, "SWAPSPACE2") },
-		.look = swap_look,
 	},
 	{
 		.named = { .name = "jfs", .why_not = INSIDE("jfs") },
 		.magic = { MAGIC(32 * KiB, "JFS1") },
 	},
 	{
-		.named = { .name = "iso9660", .why_not = NOT_AT_ALL("read-only iso9660") },
+		.ops = &iso9660_content,
 		.magic = { MAGIC(32 * KiB + 1, "CD001") },
 	},
 	{
-		.named = { .name = "btrfs", .why_not = NOT_YET("btrfs") },
+		.ops = &btrfs_content,
 		.magic = { MAGIC(64 * KiB + 64, "_BHRfS_M") },
-		.look = btrfs_look,
 	},
 	{
 		.named = { .name = "reiserfs", .why_not = NOT_AT_ALL("reiserfs") },
@@ -448,8 +376,21 @@ static const struct kind kinds[] = {
 };
 
 static const struct kind verity_kind = {
-	.named = { .name = "dm-verity", .why_not = "a hash tree that seals it stands behind the filesystem" },
+	.named = { .name = "dm-verity",
+		   .type = "DM_verity_hash",
+		   .why_not = "a hash tree that seals it stands behind the filesystem" },
 };
+
+static const struct magic *find_magic(const struct kind *k, struct head *h, const struct magic *from)
+{
+	for (const struct magic *m = from; m < k->magic + 5 && m->bytes; m++) {
+		const uint8_t *bytes = head_at(h, m->at, m->length);
+
+		if (bytes && memcmp(bytes, m->bytes, m->length) == 0)
+			return m;
+	}
+	return NULL;
+}
 
 /* 0: it is; 1: it isn't; or an error. */
 static int probe_named(const struct kind *k, struct head *h, struct content *ret)
@@ -457,13 +398,19 @@ static int probe_named(const struct kind *k, struct head *h, struct content *ret
 	ret->ops = &k->named;
 	if (k->look_at_end)
 		return k->look_at_end(h, ret) ? 0 : h->error ? h->error : 1;
-	for (const struct magic *m = k->magic; m < k->magic + 5 && m->bytes; m++) {
-		const uint8_t *bytes = head_at(h, m->at, m->length);
-
-		if (bytes && memcmp(bytes, m->bytes, m->length) == 0 && (!k->look || k->look(h, m, ret)))
+	for (const struct magic *m = k->magic; (m = find_magic(k, h, m)); m++)
+		if (!k->look || k->look(h, m, ret))
 			return 0;
-	}
 	return h->error ? h->error : 1;
+}
+
+static int probe_kind(const struct kind *k, struct head *h, struct content *ret)
+{
+	if (!k->ops)
+		return probe_named(k, h, ret);
+	if (k->magic[0].bytes && !find_magic(k, h, k->magic))
+		return h->error ? h->error : 1;
+	return k->ops->probe(h->container, ret, h->why);
 }
 
 int content_probe(struct image *container, struct content *ret, struct why *why)
@@ -476,7 +423,7 @@ int content_probe(struct image *container, struct content *ret, struct why *why)
 	h->why = why;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		struct content c = { 0 };
-		int r = kinds[i].ops ? kinds[i].ops->probe(container, &c, why) : probe_named(&kinds[i], h, &c);
+		int r = probe_kind(&kinds[i], h, &c);
 
 		if (r == 1)
 			continue;
@@ -489,4 +436,9 @@ int content_probe(struct image *container, struct content *ret, struct why *why)
 		return r;
 	}
 	return 1;
+}
+
+const char *content_type(const struct content *c)
+{
+	return c->kind ?: c->ops->type ?: c->ops->name;
 }

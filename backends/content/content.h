@@ -12,9 +12,9 @@
 
 struct content {
 	const struct content_ops *ops;
-	const char *kind; /* as blkid calls it, where ops->name covers several: "ext4" of "ext"; static */
-	char label[256];  /* "" when none */
-	char uuid[40];	  /* lower case with dashes, "" when none */
+	const char *kind; /* where ops->name covers several: "ext4" of "ext"; static */
+	char label[512];  /* UTF-8 that can be shown, see content_set_label; "" when none */
+	char uuid[40];	  /* as blkid prints it, "" when none */
 	uint64_t size;	  /* bytes the content takes of its container; 0 when it doesn't say */
 };
 
@@ -23,6 +23,7 @@ struct content {
 
 struct content_ops {
 	const char *name; /* "ext4", "xfs", "luks": for people */
+	const char *type; /* what blkid calls it, where that is something else: "crypto_LUKS"; or NULL */
 	/*
 	 * 0 and `ret` filled in; 1 not this kind; -EBADMSG this kind, but damaged;
 	 * another errno. NULL in what is known by name only: content.c has its magic.
@@ -57,6 +58,17 @@ struct content_ops {
  */
 int content_probe(struct image *container, struct content *ret, struct why *why);
 
+/* What blkid calls it. */
+const char *content_type(const struct content *c);
+
 extern const struct content_ops ext_content;
+extern const struct content_ops xfs_content;
+extern const struct content_ops btrfs_content;
+extern const struct content_ops ntfs_content;
+extern const struct content_ops fat_content;
+extern const struct content_ops exfat_content;
+extern const struct content_ops swap_content;
+extern const struct content_ops iso9660_content;
+extern const struct content_ops lvm_content;
 
 #endif

@@ -7,17 +7,8 @@
 #include "backends/content/content.h"
 #include "backends/content/ext_grow.h"
 #include "backends/content/ext_super.h"
+#include "backends/content/facts.h"
 #include "base/size.h"
-
-static void format_uuid(char text[static 37], const uint8_t uuid[static 16])
-{
-	for (int i = 0; i < 16; i++) {
-		text += sprintf(text, "%02x", uuid[i]);
-		if (i == 3 || i == 5 || i == 7 || i == 9)
-			*text++ = '-';
-	}
-	*text = '\0';
-}
 
 static int ext_probe(struct image *container, struct content *ret, struct why *why)
 {
@@ -35,8 +26,8 @@ static int ext_probe(struct image *container, struct content *ret, struct why *w
 			    ext_super_name(&s), size_format(claimed, size),
 			    size_format(there, container->size));
 	*ret = (struct content){ .ops = &ext_content, .kind = ext_super_name(&s), .size = size };
-	memcpy(ret->label, s.label, sizeof(s.label));
-	format_uuid(ret->uuid, s.uuid);
+	content_set_label(ret, s.label, sizeof(s.label));
+	content_set_uuid(ret, s.uuid);
 	return 0;
 }
 

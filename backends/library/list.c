@@ -12,26 +12,9 @@
 #include <json-c/json.h>
 
 #include "backends/library/private.h"
+#include "base/utf.h"
 
 /* Foreign text. */
-
-/* The length of the UTF-8 character at `p` (shortest form, no surrogates, no C1 controls), or 0. */
-static size_t utf8_length(const unsigned char *p)
-{
-	size_t n = p[0] < 0x80			 ? 1
-		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
-		   : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
-		   : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
-						 : 0;
-
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90))
-		return 0;
-	return n;
-}
 
 enum { KEEP_TABS = 1, KEEP_LINES = 2, KEEP_CONTROLS = 4 };
 

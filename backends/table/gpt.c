@@ -27,6 +27,7 @@
 
 #include "base/bytes.h"
 #include "base/size.h"
+#include "base/utf.h"
 
 struct disk_gpt_header {  /* little-endian */
 	uint8_t magic[8]; /* "EFI PART" */
@@ -275,45 +276,6 @@ static void guid_text(char *text, size_t size, const uint8_t guid[16])
 		       guid[13], guid[14], guid[15]);
 }
 
-static char *put_utf8(char *p, uint32_t c)
-{
-	if (c < 0x80) {
-		*p++ = (char)c;
-	} else if (c < 0x800) {
-		*p++ = (char)(0xc0 | c >> 6);
-		*p++ = (char)(0x80 | (c & 0x3f));
-	} else if (c < 0x10000) {
-		*p++ = (char)(0xe0 | c >> 12);
-		*p++ = (char)(0x80 | (c >> 6 & 0x3f));
-		*p++ = (char)(0x80 | (c & 0x3f));
-	} else {
-		*p++ = (char)(0xf0 | c >> 18);
-		*p++ = (char)(0x80 | (c >> 12 & 0x3f));
-		*p++ = (char)(0x80 | (c >> 6 & 0x3f));
-		*p++ = (char)(0x80 | (c & 0x3f));
-	}
-	return p;
-}
-
-/* UTF-16 to UTF-8, at most 3 bytes a unit; what is no character, or controls a terminal, becomes U+FFFD. */
-static void name_text(char *text, const uint8_t name[72])
-{
-	for (int i = 0; i < 36; i++) {
-		uint32_t c = get_le16(name + 2 * i), low = i < 35 ? get_le16(name + 2 * i + 2) : 0;
-
-		if (c == 0)
-			break;
-		if (c >= 0xd800 && c < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
-			c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-			i++;
-		} else if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0xd800 && c < 0xe000)) {
-			c = 0xfffd;
-		}
-		text = put_utf8(text, c);
-	}
-	*text = '\0';
-}
-
 static int add_entry(const struct gpt *g, unsigned number, const struct disk_gpt_entry *disk_entry,
 		     struct table *t, struct why *why)
 {
@@ -329,7 +291,7 @@ static int add_entry(const struct gpt *g, unsigned number, const struct disk_gpt
 	p.length = (last - first + 1) * g->sector;
 	p.bootable = get_le64(disk_entry->attributes) & BOOTABLE;
 	guid_text(p.kind, sizeof(p.kind), disk_entry->type);
-	name_text(p.label, disk_entry->name);
+	(void)utf16_text(p.label, disk_entry->name, 36, /* big_endian= */ false);
 	return table_add(t, &p, why);
 }
 
