@@ -30,6 +30,7 @@
 #define COST_MAP_PER_MIB      1	   /* a binary search every 128 KiB */
 #define COST_LAYOUT_OPEN      1000
 #define COST_PARTITION_OPEN   1000 /* the table read */
+#define COST_LV_OPEN	      2000 /* labels and the text of the group read */
 
 /* For a state's size; a template whose size is not known yet counts as 1 GiB. */
 static inline uint64_t cost_of(const struct tags *state, uint64_t fixed, uint64_t per_mib)

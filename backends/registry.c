@@ -19,6 +19,7 @@
 #include "backends/layout/vhdx.h"
 #include "backends/layout/vmdk.h"
 #include "backends/library/library.h"
+#include "backends/lv.h"
 #include "backends/partition.h"
 #include "backends/resize.h"
 #include "backends/source/file.h"
@@ -37,6 +38,7 @@ static const struct backend *const backends[] = {
 	&complete_backend,
 	&resize_backend,
 	&partition_backend,
+	&lv_backend,
 	&qcow2_layout_backend,
 	&vdi_layout_backend,
 	&vmdk_layout_backend,

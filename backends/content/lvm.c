@@ -278,10 +278,12 @@ static struct lvm_volume *volume_named(struct lvm *l, const char *name)
 	return NULL;
 }
 
+/* People know it by its name, though the text has the store itself hidden. */
 static void no_plain_volume(struct lvm_volume *v, const char *why_not)
 {
 	if (!v)
 		return;
+	v->hidden = false;
 	(void)snprintf(v->why_not, sizeof(v->why_not), "%s", why_not);
 	v->size = 0;
 }

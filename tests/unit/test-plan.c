@@ -164,6 +164,9 @@ static void names_have_plans(void **state)
 		{ XZ_GROW, "t@p1@20G.qcow2",
 		  "file > xz > cache > resize(expand=2 size=20G) > partition(partition=1) > qcow2" },
 		{ XZ_GROW, "t@p1.raw", "file > xz > cache > partition(partition=1)" },
+		{ RAW, "t@lv=vg-root.raw", "file > lv(lv=vg-root)" },
+		{ XZ, "t@lv=vg-root@p2@20G.qcow2",
+		  "file > xz > cache > resize(size=20G) > partition(partition=2) > lv(lv=vg-root) > qcow2" },
 		/* the architecture is true from the start */
 		{ RAW, "t@x86_64.raw", "file" },
 		{ RAW, "t@amd64.raw", "file" },
@@ -222,7 +225,6 @@ static void names_have_no_plan(void **state)
 		/* facts that no step heeds */
 		{ RAW, "t@sparse.raw", "nothing brings about sparse" },
 		{ XZ, "t@sparse@20G.qcow2", "nothing brings about sparse" },
-		{ RAW, "t@lv=vg-root.raw", "nothing brings about lv=vg-root" },
 		{ RAW, "t@20G@lvexpand=vg-root.raw", "nothing brings about lvexpand=vg-root" },
 		{ RAW, "t@compat=0.10.raw", "nothing brings about compat=0.10" },
 		{ RAW, "t@compat=0.10.vmdk", "nothing brings about compat=0.10" },
