@@ -5,11 +5,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <json-c/json.h>
+
 #include "backends/cache/fetched.h"
 #include "backends/cache/verified.h"
+#include "backends/describe.h"
+#include "backends/discover.h"
 #include "base/bytes.h"
 #include "base/size.h"
-#include "backends/discover.h"
 #include "fs/judge.h"
 
 void resolved_done(struct resolved *r)
@@ -197,6 +200,17 @@ static bool is_outdated(struct context *context, struct way *w, int r)
 	return true;
 }
 
+static int open_current_way(struct context *context, struct way *w, struct why *why)
+{
+	int r = open_way(context, w, why);
+
+	if (w->listed->url && is_outdated(context, w, r)) {
+		close_way(w);
+		r = open_way(context, w, why);
+	}
+	return r;
+}
+
 static int find_way(struct context *context, struct library *library, const char *name, struct way *w,
 		    struct why *why)
 {
@@ -209,11 +223,7 @@ static int find_way(struct context *context, struct library *library, const char
 	r = library_find(library, w->goal.template, w->goal.arch, &w->listed, why);
 	if (r < 0)
 		return r;
-	r = open_way(context, w, why);
-	if (w->listed->url && is_outdated(context, w, r)) {
-		close_way(w);
-		r = open_way(context, w, why);
-	}
+	r = open_current_way(context, w, why);
 	return r < 0 ? r : guard(context, w->template, &w->image, why);
 }
 
@@ -302,13 +312,40 @@ int resolve_explain(struct context *context, struct library *library, const char
 	return text_take(&t, ret);
 }
 
+/*
+ * What is on the template's own disk. Unguarded: names, sizes and identifiers are told as
+ * lookups find them out, before there is a verdict, and reading must not wait for one.
+ */
+static int describe_template(struct context *context, struct template *t, struct json_object *into)
+{
+	_cleanup_(way_done) struct way w = { .listed = template_ref(t) };
+	_cleanup_free_ char *name = text_new("%s.raw", t->name);
+	struct why why = { "" };
+	int r = name ? goal_parse(name, &w.goal, &why) : -ENOMEM;
+
+	if (r == 0)
+		r = open_current_way(context, &w, &why);
+	if (r == 0)
+		return disk_describe(w.image, into);
+	if (r != -EINTR && r != -ENOMEM)
+		(void)json_object_object_add(into, "why", json_object_new_string(why_text(&why, r)));
+	return r == -EINTR || r == -ENOMEM ? r : 0;
+}
+
 static int json_of_template(struct context *context, struct template *t, struct text *out)
 {
 	_cleanup_(template_unrefp) struct template *met = NULL;
+	struct json_object *disk = json_object_new_object();
 	char verdict[VERDICT_TEXT_MAX];
+	int r = describe_template(context, t, disk);
 
+	if (r < 0) {
+		(void)json_object_put(disk);
+		return r;
+	}
 	(void)registry_recall(context, t, &met);
-	return template_json(met ?: t, resolve_size(context, t), resolve_verdict(context, t, verdict), out);
+	return template_json(met ?: t, resolve_size(context, t), resolve_verdict(context, t, verdict), disk,
+			     out);
 }
 
 static int text_of_template(struct context *context, const struct goal *goal, struct template *t, char **ret,

@@ -403,7 +403,7 @@ static void add_doubled(const char *name, struct text *out)
 		text_add(out, *name == '-' ? "--" : "%c", *name);
 }
 
-static void mapper_name(const struct lvm *l, const struct lvm_volume *v, struct text *out)
+void lvm_name(const struct lvm *l, const struct lvm_volume *v, struct text *out)
 {
 	add_doubled(l->group, out);
 	text_add(out, "-");
@@ -415,7 +415,7 @@ static bool is_called(const struct lvm *l, const struct lvm_volume *v, const cha
 	_cleanup_(text_done) struct text t = TEXT_EMPTY;
 
 	if (by_mapper)
-		mapper_name(l, v, &t);
+		lvm_name(l, v, &t);
 	else
 		text_add(&t, "%s-%s", l->group, v->name);
 	return t.error == 0 && strcmp(t.chars, name) == 0;
@@ -440,7 +440,7 @@ void lvm_names(const struct lvm *l, struct text *out)
 			return;
 		}
 		text_add(out, "%s", out->len ? ", " : "");
-		mapper_name(l, &l->volume[i], out);
+		lvm_name(l, &l->volume[i], out);
 	}
 }
 
@@ -556,7 +556,7 @@ int lvm_open(struct image *pv, const struct lvm *l, const struct lvm_volume *v, 
 	if (r < 0)
 		return r;
 	text_add(&line, "    lvm2: logical volume ");
-	mapper_name(l, v, &line);
+	lvm_name(l, v, &line);
 	text_add(&line, ", %s, segments: %u\n", size_human(size, v->size), v->n_segments);
 	return map_seal(take(draft), "lv", line.chars, ret, why);
 }

@@ -60,6 +60,9 @@ void lvm_done(struct lvm *l);
  */
 const struct lvm_volume *lvm_find(const struct lvm *l, const char *name);
 
+/* "vg-my--home": as the device mapper writes it. */
+void lvm_name(const struct lvm *l, const struct lvm_volume *v, struct text *out);
+
 /* "vg-root, vg-my--home": those that have devices, as the device mapper writes them. */
 void lvm_names(const struct lvm *l, struct text *out);
 

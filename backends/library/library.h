@@ -26,7 +26,8 @@ struct notes {
 	char *text;
 };
 
-struct object; /* backends/net/object.h */
+struct object;	    /* backends/net/object.h */
+struct json_object; /* json-c's */
 
 struct template
 {
@@ -237,8 +238,10 @@ int library_list_text(struct library *lib, enum list_format format, const struct
 
 /*
  * TEMPLATE.json: all that is known of one template, one JSON object, ends with a
- * newline. `verified`: what is known of its checksum, may be NULL.
+ * newline. `verified`: what is known of its checksum, may be NULL. `disk`: what is on
+ * it (json-c's, taken over), may be NULL.
  */
-int template_json(const struct template *t, uint64_t size, const char *verified, struct text *out);
+int template_json(const struct template *t, uint64_t size, const char *verified, struct json_object *disk,
+		  struct text *out);
 
 #endif

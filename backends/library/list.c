@@ -163,7 +163,8 @@ static int list_json(const struct library *lib, struct template **t, size_t n,
 	return add_json(list, out);
 }
 
-int template_json(const struct template *t, uint64_t size, const char *verified, struct text *out)
+int template_json(const struct template *t, uint64_t size, const char *verified, struct json_object *disk,
+		  struct text *out)
 {
 	struct json_object *entry = json_entry(t, size ? size : t->size), *checksum;
 
@@ -185,6 +186,8 @@ int template_json(const struct template *t, uint64_t size, const char *verified,
 		(void)json_object_object_add(entry, "checksum", checksum);
 	}
 	put_string(entry, "verified", verified);
+	if (disk)
+		(void)json_object_object_add(entry, "disk", disk);
 	return add_json(entry, out);
 }
 

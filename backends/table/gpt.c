@@ -291,6 +291,7 @@ static int add_entry(const struct gpt *g, unsigned number, const struct disk_gpt
 	p.length = (last - first + 1) * g->sector;
 	p.bootable = get_le64(disk_entry->attributes) & BOOTABLE;
 	guid_text(p.kind, sizeof(p.kind), disk_entry->type);
+	guid_text(p.id, sizeof(p.id), disk_entry->guid);
 	(void)utf16_text(p.label, disk_entry->name, 36, /* big_endian= */ false);
 	return table_add(t, &p, why);
 }
@@ -332,6 +333,7 @@ static int gpt_read(struct image *disk, struct table *ret, struct why *why)
 	if (r < 0)
 		return r;
 	memcpy(g->disk_mbr, disk_mbr, sizeof(disk_mbr));
+	guid_text(t.id, sizeof(t.id), ((const struct disk_gpt_header *)g->disk_header)->disk_guid);
 	t.sector = (unsigned)g->sector;
 	t.raw = take(g);
 	*ret = t;

@@ -38,6 +38,7 @@ struct disk_mbr_entry {
 };
 _Static_assert(sizeof(struct disk_mbr_entry) == 16, "mbr entry");
 
+#define DISK_ID	  440
 #define ENTRIES	  446
 #define SIGNATURE 510
 
@@ -115,6 +116,8 @@ static int add(struct table *t, struct image *disk, unsigned number, const struc
 		return fail(why, -EBADMSG, "truncated image: partition %u ends at %s, the disk at %s", number,
 			    size_format(end_text, p.start + p.length), size_format(size_text, disk->size));
 	(void)snprintf(p.kind, sizeof(p.kind), "%02x", e->type);
+	if (t->id[0])
+		(void)snprintf(p.id, sizeof(p.id), "%.8s-%02x", t->id, number);
 	return table_add(t, &p, why);
 }
 
@@ -273,6 +276,8 @@ static int mbr_read(struct image *disk, struct table *ret, struct why *why)
 		return r;
 	if (!is_signed(sector) || !has_entries(sector))
 		return 1;
+	if (get_le32(sector + DISK_ID))
+		(void)snprintf(t.id, sizeof(t.id), "%08" PRIx32, get_le32(sector + DISK_ID));
 	r = add_primaries(sector, disk, &t, is_boot_sector(sector) ? NULL : why);
 	if ((r == -EBADMSG || r == -EOPNOTSUPP) && is_boot_sector(sector))
 		return 1;

@@ -16,6 +16,7 @@ struct partition {
 	uint64_t start;	 /* bytes */
 	uint64_t length; /* bytes */
 	char kind[40];	 /* mbr type "83", gpt type GUID; text for people */
+	char id[40];	 /* Linux' PARTUUID: a GUID, or "deadbeef-01" in an mbr that has a signature; or "" */
 	char label[109]; /* gpt name, UTF-8 (36 UTF-16 units, 3 bytes each); "" when none */
 	bool bootable;
 	bool extended; /* an mbr container of logical partitions */
@@ -24,6 +25,7 @@ struct partition {
 
 struct table {
 	const struct table_ops *ops;
+	char id[40];	 /* of the disk: a GUID, or "deadbeef"; "" when it has none */
 	unsigned sector; /* bytes: 512 or 4096 */
 	unsigned n;
 	struct partition *partition; /* owned, sorted by start */

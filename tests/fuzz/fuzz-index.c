@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 		check_entry(&index.entry[i]);
 		/* As it is after its file was found. */
 		t->path = strdup("x");
-		if (!t->path || template_json(t, 0, NULL, &text) < 0)
+		if (!t->path || template_json(t, 0, NULL, NULL, &text) < 0)
 			abort();
 		(void)template_notes(t);
 		text_done(&text);

@@ -65,7 +65,7 @@ static void try_products(const char *bytes, size_t count)
 		check_entry(&index, &index.entry[i]);
 		/* As it is after its file was found. */
 		t->path = strdup("x");
-		if (!t->path || template_json(t, 0, NULL, &text) < 0)
+		if (!t->path || template_json(t, 0, NULL, NULL, &text) < 0)
 			abort();
 		text_done(&text);
 	}

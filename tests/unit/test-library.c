@@ -1792,7 +1792,7 @@ static void template_json_says_all(void **state)
 	put_listed();
 	lib = open_one(".");
 	t = find(lib, "f30", "x86_64");
-	assert_int_equal(template_json(t, 0, NULL, &text), 0);
+	assert_int_equal(template_json(t, 0, NULL, NULL, &text), 0);
 	assert_string_equal(text.chars, "{\n"
 					"  \"os-version\": \"fedora-30\",\n"
 					"  \"full-name\": \"Fedora\xc2\xae 30 Server\\u001b[2J\",\n"

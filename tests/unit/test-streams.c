@@ -442,7 +442,7 @@ static void what_was_read_can_be_shown(void **state)
 
 	parse_products(&o, ubuntu);
 	o.index.entry[0].template->path = strdup("x");
-	assert_int_equal(template_json(o.index.entry[0].template, 0, NULL, &t), 0);
+	assert_int_equal(template_json(o.index.entry[0].template, 0, NULL, NULL, &t), 0);
 	assert_non_null(strstr(t.chars, "\"sha256\": \"" SHA256 "\""));
 	text_done(&t);
 	outcome_done(&o);
