@@ -25,8 +25,11 @@
  *	grow=N         the partition that the library says takes the room (start only, optional)
  *	expand=N|none  asked for: the partition that takes the room; none grows the disk alone
  *	content=none   asked for: grow disk and partition, leave the filesystem alone
+ *	partition=N    the state is that partition alone; `size` stays the disk's, for nobody
+ *		       knows the partition's before the disk is read
+ *	lv=VG-LV       the state is that logical volume alone; the same holds
  *
- * and what else can be asked for, see planner/goal.h: partition, sparse, lv, ...
+ * and what else can be asked for, see planner/goal.h: sparse, lvexpand, ...
  *
  * A goal's state must hold format and size, must not hold template, at, codec,
  * made and unread; its other facts are arguments to the steps (a backend sees the
