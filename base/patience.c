@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "base/lock.h"
+
 static _Thread_local patience_lost_fn *lost_fn;
 static _Thread_local void *lost_arg;
 
@@ -15,4 +17,22 @@ void patience_set(patience_lost_fn *lost, void *arg)
 bool patience_lost(void)
 {
 	return lost_fn && lost_fn(lost_arg);
+}
+
+static bool limit_reached(void *arg)
+{
+	const struct patience_limit *limit = arg;
+
+	return lock_now_ms() >= limit->until || (limit->outer && limit->outer(limit->outer_arg));
+}
+
+void patience_limit_begin(struct patience_limit *limit, int64_t ms)
+{
+	*limit = (struct patience_limit){ lost_fn, lost_arg, lock_now_ms() + ms };
+	patience_set(limit_reached, limit);
+}
+
+void patience_limit_end(struct patience_limit *limit)
+{
+	patience_set(limit->outer, limit->outer_arg);
 }

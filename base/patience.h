@@ -3,6 +3,7 @@
 #define GOALFS_BASE_PATIENCE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * A read may have to wait: for a decoder, later for a network. Whoever asked
@@ -19,5 +20,18 @@ typedef bool patience_lost_fn(void *arg);
 void patience_set(patience_lost_fn *lost, void *arg);
 
 bool patience_lost(void);
+
+/*
+ * A shorter patience within this thread's: lost as well once `ms` milliseconds have gone
+ * by. They nest; the innermost ends first. `limit` is the caller's storage until then.
+ */
+struct patience_limit {
+	patience_lost_fn *outer;
+	void *outer_arg;
+	int64_t until; /* lock_now_ms */
+};
+
+void patience_limit_begin(struct patience_limit *limit, int64_t ms);
+void patience_limit_end(struct patience_limit *limit);
 
 #endif

@@ -12,6 +12,7 @@
 #include "backends/describe.h"
 #include "backends/discover.h"
 #include "base/bytes.h"
+#include "base/patience.h"
 #include "base/size.h"
 #include "fs/judge.h"
 
@@ -312,24 +313,42 @@ int resolve_explain(struct context *context, struct library *library, const char
 	return text_take(&t, ret);
 }
 
+/* How long the server of a template is waited for, only to tell what is on its disk. */
+#define DESCRIBE_PATIENCE_MS 60000
+
 /*
  * What is on the template's own disk. Unguarded: names, sizes and identifiers are told as
  * lookups find them out, before there is a verdict, and reading must not wait for one.
  */
-static int describe_template(struct context *context, struct template *t, struct json_object *into)
+static int describe_disk(struct context *context, struct template *t, struct json_object *into, struct why *why)
 {
 	_cleanup_(way_done) struct way w = { .listed = template_ref(t) };
 	_cleanup_free_ char *name = text_new("%s.raw", t->name);
-	struct why why = { "" };
-	int r = name ? goal_parse(name, &w.goal, &why) : -ENOMEM;
+	int r = name ? goal_parse(name, &w.goal, why) : -ENOMEM;
 
 	if (r == 0)
-		r = open_current_way(context, &w, &why);
-	if (r == 0)
-		return disk_describe(w.image, into);
-	if (r != -EINTR && r != -ENOMEM)
-		(void)json_object_object_add(into, "why", json_object_new_string(why_text(&why, r)));
-	return r == -EINTR || r == -ENOMEM ? r : 0;
+		r = open_current_way(context, &w, why);
+	return r < 0 ? r : disk_describe(w.image, into);
+}
+
+/* Fails only if memory ran out, or who asked has gone: all else is a part of what there is to tell. */
+static int describe_template(struct context *context, struct template *t, struct json_object *into)
+{
+	struct patience_limit limit;
+	struct why why = { "" };
+	int r;
+
+	if (t->url)
+		patience_limit_begin(&limit, DESCRIBE_PATIENCE_MS);
+	r = describe_disk(context, t, into, &why);
+	if (t->url)
+		patience_limit_end(&limit);
+	if (r == 0 || r == -ENOMEM || (r == -EINTR && patience_lost()))
+		return r;
+	if (r == -EINTR)
+		(void)fail(&why, r, "its server takes its time: what is told here is not all there is");
+	(void)json_object_object_add(into, "why", json_object_new_string(why_text(&why, r)));
+	return 0;
 }
 
 static int json_of_template(struct context *context, struct template *t, struct text *out)

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/crc.h"
+#include "base/patience.h"
 #include "base/size.h"
 #include "base/span.h"
 #include "base/text.h"
@@ -353,6 +354,33 @@ static void span_never_overruns(void **state)
 	assert_ptr_equal(s.p, bytes);
 }
 
+static bool as_told(void *arg)
+{
+	return *(bool *)arg;
+}
+
+static void patience_can_be_limited(void **state)
+{
+	struct patience_limit hour, none;
+	bool lost = false;
+
+	patience_set(as_told, &lost);
+	patience_limit_begin(&hour, 3600 * 1000);
+	assert_false(patience_lost());
+	lost = true;
+	assert_true(patience_lost());
+	lost = false;
+	patience_limit_begin(&none, 0);
+	assert_true(patience_lost());
+	patience_limit_end(&none);
+	assert_false(patience_lost());
+	patience_limit_end(&hour);
+	lost = true;
+	assert_true(patience_lost());
+	patience_set(NULL, NULL);
+	assert_false(patience_lost());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +405,7 @@ int main(void)
 		cmocka_unit_test(crc16_has_its_check_value),
 		cmocka_unit_test(span_takes_what_is_there),
 		cmocka_unit_test(span_never_overruns),
+		cmocka_unit_test(patience_can_be_limited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
