@@ -214,22 +214,22 @@ static const struct image_ops xz_ops = {
 };
 
 /* Turns the bits into runs. */
-static int make_runs(struct xz *x, const struct xz_zero *zero)
+static int make_runs(struct xz *x, const struct zero_map *zero)
 {
 	const struct xz_table *t = &x->table;
 	size_t n = 1;
 
 	for (size_t i = 0; i < t->n; i++) {
-		x->n_zero += xz_zero_has(zero, i);
-		n += i && xz_zero_has(zero, i) != xz_zero_has(zero, i - 1);
+		x->n_zero += zero_has(zero, i);
+		n += i && zero_has(zero, i) != zero_has(zero, i - 1);
 	}
 	x->run = calloc(n, sizeof(*x->run));
 	if (!x->run)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->n; i++) {
-		x->n_runs += i == 0 || xz_zero_has(zero, i) != xz_zero_has(zero, i - 1);
+		x->n_runs += i == 0 || zero_has(zero, i) != zero_has(zero, i - 1);
 		x->run[x->n_runs - 1] = (struct run){ t->block[i].offset + t->block[i].length,
-						      xz_zero_has(zero, i) ? EXTENT_ZERO : EXTENT_DATA };
+						      zero_has(zero, i) ? EXTENT_ZERO : EXTENT_DATA };
 	}
 	return 0;
 }
@@ -240,7 +240,7 @@ static int make_runs(struct xz *x, const struct xz_zero *zero)
  * template's identity for the file's, and whether it belongs to this very table
  * is looked at here.
  */
-static int load_zero(const struct opening *opening, const struct xz_table *t, struct xz_zero *ret)
+static int load_zero(const struct opening *opening, const struct xz_table *t, struct zero_map *ret)
 {
 	_cleanup_free_ void *bytes = NULL;
 	size_t count;
@@ -253,7 +253,7 @@ static int load_zero(const struct opening *opening, const struct xz_table *t, st
 	return r < 0 ? r : xz_zero_unpack(bytes, count, t, ret);
 }
 
-static void save_zero(const struct opening *opening, const struct xz_table *t, const struct xz_zero *zero)
+static void save_zero(const struct opening *opening, const struct xz_table *t, const struct zero_map *zero)
 {
 	_cleanup_free_ void *bytes = NULL;
 	size_t count;
@@ -265,7 +265,7 @@ static void save_zero(const struct opening *opening, const struct xz_table *t, c
 
 static int xz_fill(struct xz *x, const struct opening *opening, struct image *below, struct why *why)
 {
-	_cleanup_(xz_zero_done) struct xz_zero zero = { 0 };
+	_cleanup_(zero_done) struct zero_map zero = { 0 };
 	int r = xz_table_read(below, &x->limits, &x->table, why);
 
 	if (r < 0)

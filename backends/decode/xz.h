@@ -11,7 +11,7 @@
 
 /*
  * Opens xz bytes. Reads the streams' footers, indexes and headers, and proves
- * blocks zero (xz_zero.c); `opening` lends the store for the zero map and says how
+ * blocks zero (zero.c); `opening` lends the store for the zero map and says how
  * much memory there is, NULL does without. Needs nothing of a plan: tests and
  * fuzz entries call it directly.
  *
