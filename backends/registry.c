@@ -12,6 +12,7 @@
 #include "backends/decode/iso.h"
 #include "backends/decode/qcow2.h"
 #include "backends/decode/tar.h"
+#include "backends/decode/gzip.h"
 #include "backends/decode/xz.h"
 #include "backends/layout/qcow2.h"
 #include "backends/layout/vdi.h"
@@ -34,6 +35,7 @@ static const struct backend *const backends[] = {
 	&tar_backend,
 	&iso_backend,
 	&read_qcow2_backend,
+	&gzip_backend,
 	&cache_backend,
 	&complete_backend,
 	&resize_backend,
