@@ -12,6 +12,7 @@
 #include "backends/decode/iso.h"
 #include "backends/decode/qcow2.h"
 #include "backends/decode/tar.h"
+#include "backends/decode/bzip2.h"
 #include "backends/decode/gzip.h"
 #include "backends/decode/xz.h"
 #include "backends/layout/qcow2.h"
@@ -36,6 +37,7 @@ static const struct backend *const backends[] = {
 	&iso_backend,
 	&read_qcow2_backend,
 	&gzip_backend,
+	&bzip2_backend,
 	&cache_backend,
 	&complete_backend,
 	&resize_backend,
