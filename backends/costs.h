@@ -35,6 +35,8 @@
 #define COST_GZIP_PER_MIB     2150  /* 12.1 s for 6 GiB once, 1.0 s for the data among it */
 #define COST_BZIP2_OPEN	      60000
 #define COST_BZIP2_PER_MIB    2550 /* 8.2 s of all processors together for the pass, 7.4 s for the data */
+#define COST_ZSTD_OPEN	      10000
+#define COST_ZSTD_PER_MIB     530 /* 1.7 s, and the same again when it is one frame */
 
 /* For a state's size; a template whose size is not known yet counts as 1 GiB. */
 static inline uint64_t cost_of(const struct tags *state, uint64_t fixed, uint64_t per_mib)

@@ -15,6 +15,7 @@
 #include "backends/decode/bzip2.h"
 #include "backends/decode/gzip.h"
 #include "backends/decode/xz.h"
+#include "backends/decode/zstd.h"
 #include "backends/layout/qcow2.h"
 #include "backends/layout/vdi.h"
 #include "backends/layout/vhd.h"
@@ -38,6 +39,7 @@ static const struct backend *const backends[] = {
 	&read_qcow2_backend,
 	&gzip_backend,
 	&bzip2_backend,
+	&zstd_backend,
 	&cache_backend,
 	&complete_backend,
 	&resize_backend,

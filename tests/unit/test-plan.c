@@ -87,6 +87,8 @@ static int plan_name(const char *start_text, const char *name, struct plan **ret
 #define RAW	"template=t at=file format=raw arch=x86_64 size=6G"
 #define XZ	RAW " codec=xz"
 #define XZ_GROW XZ " grow=2"
+#define ZSTD	RAW " codec=zstd"
+#define TWICE	RAW " codec=gzip,bzip2"
 #define NO_SIZE "template=t at=file format=raw arch=x86_64 codec=xz"
 #define QCOW2	"template=t at=file format=qcow2 arch=x86_64 size=6G"
 #define ARM	"template=t at=file format=raw arch=aarch64 size=6G"
@@ -101,6 +103,8 @@ static void names_have_plans(void **state)
 		{ RAW, "t.img", "file" },
 		{ RAW, "t.qcow2", "file > qcow2" },
 		{ XZ, "t.raw", "file > xz > cache" },
+		{ ZSTD, "t.raw", "file > zstd > cache" },
+		{ TWICE, "t.raw", "file > gzip > cache > bzip2 > cache" },
 		{ XZ, "t.img", "file > xz > cache" },
 		{ XZ, "t.qcow2", "file > xz > cache > qcow2" },
 		{ QCOW2, "t.qcow2", "file" },
@@ -195,7 +199,7 @@ static void names_have_plans(void **state)
 }
 
 #define HTTP	  "template=t at=http format=raw arch=x86_64 size=6G codec=zstd"
-#define ZSTD	  "template=t at=file format=raw arch=x86_64 size=6G codec=zstd"
+#define LZ4	  "template=t at=file format=raw arch=x86_64 size=6G codec=lz4"
 #define NO_FORMAT "template=t at=file arch=x86_64 size=6G"
 #define VMDK_XZ	  "template=t at=file format=vmdk arch=x86_64 size=6G codec=xz"
 #define LITTLE	  "template=t at=file format=raw size=6442451456"
@@ -212,8 +216,8 @@ static void names_have_no_plan(void **state)
 		/* a template comes apart from the outside in */
 		{ HTTP, "t.raw", "no backend fetches templates from 'http'" },
 		{ HTTP, "t@20G.vmdk", "no backend fetches templates from 'http'" },
-		{ ZSTD, "t.raw", "no backend reads zstd compression" },
-		{ ZSTD, "t@20G.vmdk", "no backend reads zstd compression" },
+		{ LZ4, "t.raw", "no backend reads lz4 compression" },
+		{ LZ4, "t@20G.vmdk", "no backend reads lz4 compression" },
 		/* smaller than the template */
 		{ RAW, "t@1G.raw", "1G is too small, 6G (6442450944 bytes) is the least" },
 		{ RAW, "t@6442450432.raw", "6442450944 bytes) is the least" },
