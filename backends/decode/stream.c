@@ -261,7 +261,7 @@ static int load_index(const struct stream_format *format, const struct opening *
 
 	if (!opening)
 		return -ENOENT;
-	r = store_sidecar_read(opening->context->store, opening->template->identity, format->name,
+	r = store_sidecar_read(opening->context->store, opening_identity(opening), format->name,
 			       format->version, &bytes, &count);
 	return r < 0 ? r : stream_index_unpack(bytes, count, below->size, fingerprint, ret);
 }
@@ -273,7 +273,7 @@ static void save_index(const struct stream_format *format, const struct opening 
 	size_t count;
 
 	if (opening && stream_index_pack(x, fingerprint, &bytes, &count) == 0)
-		store_sidecar_write(opening->context->store, opening->template->identity, format->name,
+		store_sidecar_write(opening->context->store, opening_identity(opening), format->name,
 				    format->version, bytes, count);
 }
 
