@@ -37,6 +37,8 @@
 #define COST_BZIP2_PER_MIB    2550 /* 8.2 s of all processors together for the pass, 7.4 s for the data */
 #define COST_ZSTD_OPEN	      10000
 #define COST_ZSTD_PER_MIB     530 /* 1.7 s, and the same again when it is one frame */
+#define COST_NBD_OPEN	   1000	  /* connecting, a question for what is zero */
+#define COST_NBD_PER_MIB   1000	  /* 1 GB/s over a local socket, and what lies behind it */
 
 /* For a state's size; a template whose size is not known yet counts as 1 GiB. */
 static inline uint64_t cost_of(const struct tags *state, uint64_t fixed, uint64_t per_mib)

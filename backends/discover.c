@@ -22,7 +22,7 @@ static int start_tags(const struct template *t, struct tags *ret)
 	int r = tags_set(ret, "template", t->name);
 
 	if (r == 0)
-		r = tags_set(ret, "at", t->url ? "url" : "file");
+		r = tags_set(ret, "at", t->url ? "url" : template_is_export(t) ? "nbd" : "file");
 	if (r == 0)
 		r = tags_set(ret, "arch", t->arch);
 	if (r == 0 && t->codec)

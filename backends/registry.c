@@ -27,12 +27,14 @@
 #include "backends/resize.h"
 #include "backends/source/file.h"
 #include "backends/source/http.h"
+#include "backends/source/nbd.h"
 
 /* In the order of the way up: where plans cost the same, the earlier row wins. */
 /* clang-format off */
 static const struct backend *const backends[] = {
 	&file_backend,
 	&http_backend,
+	&nbd_backend,
 	&xz_backend,
 	&gzip_backend,
 	&bzip2_backend,
@@ -241,7 +243,9 @@ int registry_recheck(struct context *context, struct template *t, struct templat
 
 int registry_open_file(struct context *context, struct template *met, struct image **ret, struct why *why)
 {
-	const struct step step = { .backend = met->url ? http_backend.name : file_backend.name };
+	const struct step step = { .backend = met->url			? http_backend.name
+					      : template_is_export(met) ? nbd_backend.name
+									: file_backend.name };
 	const struct opening opening = { context, met, &step };
 	_cleanup_(text_done) struct text key = TEXT_EMPTY;
 

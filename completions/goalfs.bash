@@ -8,7 +8,7 @@ _goalfs()
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
 	options="--list --list-format --notes --plan --cache-all-templates --print-cache --delete-cache
 		--cache --no-cache --cache-limit --memory --decoders --formats --gpgkey --fingerprint
-		--no-check-signature --verify --refresh --cacert --options --foreground --verbose --version --help"
+		--no-check-signature --verify --refresh --allow-commands --cacert --options --foreground --verbose --version --help"
 
 	case $prev in
 	--cache)

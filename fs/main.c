@@ -131,6 +131,7 @@ static int open_library(const struct options *o, const struct listener *listener
 		.configs = w->repos.config,
 		.n_configs = w->repos.n,
 		.check_signature = o->check_signature,
+		.allow_commands = o->allow_commands,
 		.key_files = (const char *const *)o->key_files,
 		.n_key_files = texts_count(o->key_files),
 		.fingerprints = (const char *const *)o->fingerprints,

@@ -195,6 +195,12 @@ static int add_string(char ***strings, const char *string)
 	return all[n] ? 0 : -ENOMEM;
 }
 
+static int set_allow_commands(struct options *o, const char *value, struct why *why)
+{
+	o->allow_commands = true;
+	return 0;
+}
+
 static int set_gpgkey(struct options *o, const char *value, struct why *why)
 {
 	return add_string(&o->key_files, value);
@@ -286,6 +292,8 @@ static const struct option_row rows[] = {
 	  set_verify, true },
 	{ "refresh", 0, "SECONDS", "ask for remote indexes again so often, 0 never; default " DEFAULT_REFRESH,
 	  set_refresh, true },
+	{ "allow-commands", 0, NULL, "run the servers that NAME.nbd files of sources name", set_allow_commands,
+	  true },
 	{ "cacert", 0, "FILE", "certificates of those who may certify servers", set_cacert, true },
 	{ "options", 'o', "OPTIONS",
 	  "mount options, comma-separated: those above without\n"
@@ -322,10 +330,19 @@ static bool is_noise(const char *option)
 	return strncmp(option, "x-", 2) == 0 || strncmp(option, "comment=", 8) == 0;
 }
 
+/* Mount options have underscores where others have dashes: allow_other. */
+static bool is_same_name(const char *row, const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (row[i] != (name[i] == '_' ? '-' : name[i]))
+			return false;
+	return !row[len];
+}
+
 static const struct option_row *row_behind_o(const char *name, size_t len)
 {
 	for (size_t i = 0; i < N_ROWS; i++)
-		if (rows[i].with_o && strlen(rows[i].name) == len && strncmp(rows[i].name, name, len) == 0)
+		if (rows[i].with_o && is_same_name(rows[i].name, name, len))
 			return &rows[i];
 	return NULL;
 }

@@ -40,6 +40,7 @@ struct options {
 	char **formats;	      /* NULL-terminated, owned: the formats that readdir shows */
 	enum list_format list_format;
 	bool check_signature;
+	bool allow_commands;
 	char **key_files;    /* NULL-terminated, owned, as are the next */
 	char **fingerprints; /* hex, whatever blanks are in them */
 	enum verify verify;

@@ -10,7 +10,7 @@
  * The facts (tags) in use:
  *
  *	template=NAME  the state is an unopened template of the library (start only)
- *	at=file        where its bytes are (start only)
+ *	at=file        where its bytes are: file, url or nbd (start only)
  *	codec=gzip,xz  what the bytes are wrapped in, the outermost first (gzip, bzip2, zstd, xz,
  *	               tar); absent when they are plain
  *	made=unit      the bytes come decoded unit by unit and are not kept: each

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A directory of template files: the file's name is the template's, what the
- * name ends in says the format.
+ * name ends in says the format, or that the file only says where the template is.
  *
  * A name must have one file. Where several stand side by side (somebody has
  * unpacked debian.xz into debian.raw and kept both) the one that is cheapest to
@@ -128,6 +128,8 @@ static int scan_name(struct scan *scan, const struct file_name *file)
 			 scan->source->shown, quote(q, file->name, strlen(file->name)));
 		return 0;
 	}
+	if (file->ending.is_export)
+		return scan_export(scan, take(t), file->name);
 	r = scan_file(scan, take(t), file->name, "");
 	if (r < 0 || scan->n == n)
 		return r;

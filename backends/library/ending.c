@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "backends/library/ending.h"
 
+#include <limits.h>
 #include <string.h>
 
 struct row {
@@ -41,12 +42,19 @@ static int take_off(const struct row *rows, size_t n_rows, const char *name, siz
 	return -1;
 }
 
+#define EXPORT ".nbd"
+
 bool ending_of(const char *name, struct ending *ret)
 {
+	const size_t count = strlen(name), m = strlen(EXPORT);
 	unsigned n_codecs = 0;
 	int row = 0;
 
-	*ret = (struct ending){ .base = strlen(name) };
+	*ret = (struct ending){ .base = count };
+	if (count > m && strcmp(name + count - m, EXPORT) == 0) {
+		*ret = (struct ending){ .base = count - m, .is_export = true, .rank = UINT_MAX };
+		return true;
+	}
 	while (n_codecs < CODECS_MAX && (row = take_off(codecs, N_CODECS, name, &ret->base)) >= 0) {
 		ret->codec = ret->codec ? ret->codec : codecs[row].value;
 		ret->rank = ret->rank * 8 + (unsigned)row + 1;

@@ -13,6 +13,7 @@ struct ending {
 	size_t base;	    /* length of the name without it */
 	const char *codec;  /* the outermost one; NULL: none */
 	const char *format; /* a static string; NULL: it doesn't say */
+	bool is_export;	    /* the file only says where the template is */
 	unsigned rank;	    /* of two files for one name the lower one is cheaper to read */
 };
 

@@ -94,6 +94,13 @@ struct template
 	 */
 	char *stands_for;
 
+	/*
+	 * Of one on an NBD server: its file, NAME.nbd, holds nothing but where that is; both
+	 * NULL of others. Nobody has connected when the library is read.
+	 */
+	char *nbd_uri;
+	char **nbd_command; /* NULL-terminated: a server to start */
+
 	/* Private to the library. */
 	struct template_file *file; /* NULL for a remote one */
 	struct template_met *met;   /* NULL for a local one, and for one that is what was met */
@@ -140,9 +147,10 @@ struct library_options {
 	size_t n_key_files;
 	const char *const *fingerprints;
 	size_t n_fingerprints;
-	struct net *net;    /* NULL: remote sources are refused; outlives the library */
-	int kept_dirfd;	    /* where remote indexes are kept (kept.h); borrowed; 0 or less: nowhere */
-	unsigned refresh_s; /* how often remote indexes are asked for again; 0: never */
+	bool allow_commands; /* a NAME.nbd may name a program to run */
+	struct net *net;     /* NULL: remote sources are refused; outlives the library */
+	int kept_dirfd;	     /* where remote indexes are kept (kept.h); borrowed; 0 or less: nowhere */
+	unsigned refresh_s;  /* how often remote indexes are asked for again; 0: never */
 	/*
 	 * A path inside which nothing may be opened: the mountpoint. May be NULL.
 	 * The sources themselves are opened by library_open, before the mount, and
@@ -195,6 +203,12 @@ int library_find(struct library *lib, const char *name, const char *arch, struct
  */
 int library_list(struct library *lib, struct template ***ret, size_t *ret_n);
 void templates_free(struct template **list, size_t n);
+
+/* Whether it is on an NBD server, and its file says only where. */
+static inline bool template_is_export(const struct template *t)
+{
+	return t->nbd_uri || t->nbd_command;
+}
 
 struct template *template_ref(struct template *t);
 void template_unref(struct template *t); /* accepts NULL */

@@ -171,7 +171,7 @@ int template_json(const struct template *t, uint64_t size, const char *verified,
 	(void)json_object_object_add(entry, "revision", json_object_new_int64(t->revision));
 	put_string(entry, "file", t->path);
 	/* Of a remote file that nobody has asked for only the index's word is known. */
-	if (t->identity) {
+	if (t->identity && !template_is_export(t)) {
 		put_integer(entry, "file-size", t->bytes);
 		put_string(entry, "codec", t->codec ?: "none");
 	}

@@ -16,6 +16,7 @@
  *	template.c     an entry and its file -> a template
  *	remote.c       an entry and its URL -> a template, and what it turns out to be
  *	directory.c    a directory of files -> templates
+ *	export.c       a NAME.nbd -> a template on an NBD server
  *	source.c       what SOURCE means; one scan of it
  *	online.c       a remote SOURCE, and the thread that asks for it
  *	kept.c         remote indexes as they were last time
@@ -76,6 +77,17 @@ int template_attach_sig(struct template *t, const char *url, const char *path, c
 struct template_met;
 void template_met_free(struct template_met *met); /* accepts NULL */
 
+/*
+ * export.c: the same for a file that holds an NBD address, by its text and not by what it
+ * leads to. -EPERM for a command that is not allowed.
+ */
+int template_attach_export(struct template *t, struct place *place, const char *relative, const char *shown,
+			   const struct spot *spot, bool allow_commands, struct why *why);
+
+/* Of template.c, for export.c: what a file is, identity excepted. */
+int template_attach_file(struct template *t, struct place *place, const char *relative, const char *shown,
+			 const struct stat *st, struct why *why);
+
 /* Codec, and format if it shows, by a file's first bytes. */
 int template_sniff(struct template *t, const void *head, size_t count, struct why *why);
 
@@ -97,7 +109,8 @@ struct source {
 	char *home;  /* the directory, absolute; looked up again when it may have been replaced */
 	char *index; /* the index's name when SOURCE is one; NULL when SOURCE is a directory */
 	const struct source_config *config; /* the source's own, or &own */
-	struct source_config own;	    /* of one from the command line */
+	bool allow_commands;
+	struct source_config own; /* of one from the command line */
 	struct trust trust;
 	char *fingerprints;    /* whose signature was checked at last; NULL: none was */
 	struct online *online; /* a remote one's; then nothing of a place is there */
@@ -149,6 +162,9 @@ struct scan {
  * written counts as what it was. 0, or a shortage.
  */
 int scan_file(struct scan *scan, struct template *t, const char *relative, const char *where);
+
+/* The same for one whose file is a NAME.nbd. */
+int scan_export(struct scan *scan, struct template *t, const char *relative);
 
 /* We ran out of something: that is no fault of the file that was met just then. Try again later. */
 bool is_shortage(int error);

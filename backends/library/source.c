@@ -150,6 +150,7 @@ int source_open(const struct library_options *options, size_t i, const char *avo
 {
 	int r;
 
+	s->allow_commands = options->allow_commands;
 	s->config = i < options->n_sources ? &s->own : &options->configs[i - options->n_sources];
 	if (i < options->n_sources)
 		s->own.uri = strdup(options->sources[i]);
@@ -345,7 +346,17 @@ bool is_shortage(int error)
 	return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
 }
 
-int scan_file(struct scan *scan, struct template *given, const char *relative, const char *where)
+static int attach(struct scan *scan, struct template *t, const char *relative, const char *shown,
+		  const struct spot *spot, bool is_export, struct why *why)
+{
+	if (is_export)
+		return template_attach_export(t, scan->source->place, relative, shown, spot,
+					      scan->source->allow_commands, why);
+	return template_attach(t, scan->source->place, relative, shown, spot, why);
+}
+
+static int scan_any(struct scan *scan, struct template *given, const char *relative, const char *where,
+		    bool is_export)
 {
 	_cleanup_(template_unrefp) struct template *t = given;
 	_cleanup_(spot_done) struct spot spot = { .parent = -1, .fd = -1 };
@@ -366,7 +377,7 @@ int scan_file(struct scan *scan, struct template *given, const char *relative, c
 	/* Directories, sockets and the like are no templates, and nobody's mistake. */
 	if (found == 0 && !where[0] && !S_ISREG(spot.st.st_mode))
 		return 0;
-	r = found < 0 ? found : template_attach(t, scan->source->place, relative, shown, &spot, &why);
+	r = found < 0 ? found : attach(scan, t, relative, shown, &spot, is_export, &why);
 	if (is_shortage(r))
 		return r;
 	if (r < 0)
@@ -378,6 +389,16 @@ int scan_file(struct scan *scan, struct template *given, const char *relative, c
 		return 0;
 	/* The old one, if it is the same: whoever compares pointers shall see that nothing changed. */
 	return scan_keep(scan, old && template_same(old, t) ? template_ref(old) : take(t));
+}
+
+int scan_file(struct scan *scan, struct template *t, const char *relative, const char *where)
+{
+	return scan_any(scan, t, relative, where, /* is_export= */ false);
+}
+
+int scan_export(struct scan *scan, struct template *t, const char *relative)
+{
+	return scan_any(scan, t, relative, /* where= */ "", /* is_export= */ true);
 }
 
 /* Reads the whole file, which must not be written meanwhile: -EAGAIN. malloc'ed. */

@@ -62,6 +62,8 @@ void template_unref(struct template *t)
 	free(t->checksum256);
 	free(t->path);
 	free(t->identity);
+	free(t->nbd_uri);
+	texts_free(t->nbd_command);
 	free(t->url);
 	free(t->proxy);
 	free(t->sig_url);
@@ -184,6 +186,23 @@ static int new_file(struct template *t, struct place *place, const char *relativ
 	return t->file->relative ? 0 : -ENOMEM;
 }
 
+int template_attach_file(struct template *t, struct place *place, const char *relative, const char *shown,
+			 const struct stat *st, struct why *why)
+{
+	int r = text_copy(&t->path, shown);
+
+	if (r < 0)
+		return r;
+	if (st->st_size == 0)
+		return fail(why, -EINVAL, "'%s' is empty", shown);
+	t->bytes = st->st_size;
+	t->mtime = st->st_mtim;
+	t->mode = st->st_mode;
+	t->uid = st->st_uid;
+	t->gid = st->st_gid;
+	return new_file(t, place, relative, st->st_ino);
+}
+
 int template_attach(struct template *t, struct place *place, const char *relative, const char *shown,
 		    const struct spot *spot, struct why *why)
 {
@@ -192,24 +211,14 @@ int template_attach(struct template *t, struct place *place, const char *relativ
 	int r;
 
 	r = spot_open(spot, &fd, &st, why);
+	if (r == 0)
+		r = template_attach_file(t, place, relative, shown, &st, why);
+	if (r == 0)
+		r = sniff_file(t, fd, (uint64_t)st.st_size, why);
 	if (r < 0)
 		return r;
-	t->path = strdup(shown);
-	if (!t->path)
-		return -ENOMEM;
-	if (st.st_size == 0)
-		return fail(why, -EINVAL, "'%s' is empty", shown);
-	r = sniff_file(t, fd, (uint64_t)st.st_size, why);
-	if (r < 0)
-		return r;
-	t->bytes = st.st_size;
-	t->mtime = st.st_mtim;
-	t->mode = st.st_mode;
-	t->uid = st.st_uid;
-	t->gid = st.st_gid;
 	t->identity = identity_of(t, spot->path, st.st_ino);
-	r = t->identity ? template_name_it(t) : -ENOMEM;
-	return r < 0 ? r : new_file(t, place, relative, st.st_ino);
+	return t->identity ? template_name_it(t) : -ENOMEM;
 }
 
 static bool is_seen(const struct template *t, const struct stat *st)
@@ -288,6 +297,7 @@ static bool same_file(const struct template_file *a, const struct template_file 
 bool template_same(const struct template *a, const struct template *b)
 {
 	return same_file(a->file, b->file) && same_text(a->identity, b->identity) &&
+	       same_text(a->nbd_uri, b->nbd_uri) && same_texts(a->nbd_command, b->nbd_command) &&
 	       same_text(a->url, b->url) && same_text(a->proxy, b->proxy) && strcmp(a->path, b->path) == 0 &&
 	       same_text(a->codec, b->codec) && strcmp(a->name, b->name) == 0 &&
 	       strcmp(a->arch, b->arch) == 0 && same_text(a->title, b->title) &&

@@ -242,6 +242,53 @@ static void plain_file_wins_over_packed_one(void **state)
 	library_close(lib);
 }
 
+static void exports_are_known_by_their_addresses(void **state)
+{
+	struct library *lib;
+	struct template *t;
+	char *identity;
+
+	put_text("one.nbd", "nbds://server/one?tls-certificates=/etc/pki\n");
+	put_text("two.nbd", "[ nbdkit 'a b' ]\n");
+	put_text("three.nbd", "ssh://server/three\n");
+	put_text("four.nbd", "");
+	put_raw("five.nbd", 5000);
+	put_text("six.nbd", "nbd://server/six\n");
+	put_raw("six.raw", 512);
+	lib = open_one(".");
+	assert_list(lib, "one/host six/host");
+	t = find(lib, "one", NULL);
+	assert_string_equal(t->nbd_uri, "nbds://server/one?tls-certificates=/etc/pki");
+	assert_null(t->nbd_command);
+	assert_null(t->format);
+	assert_true(template_is_export(t));
+	identity = strdup(t->identity);
+	template_unref(t);
+	t = find(lib, "six", NULL);
+	assert_false(template_is_export(t));
+	template_unref(t);
+	assert_complaints(lib,
+			  "'./five.nbd' has 4097 bytes, an address has 4096 at most\n"
+			  "'./four.nbd' is empty\n"
+			  ".: 'six.raw' and 'six.nbd' give one name, the first is used\n"
+			  "'./three.nbd' is neither an NBD URI (nbd://, nbds://, nbd+unix://, nbds+unix://, "
+			  "nbd+vsock://) nor a command in [ ... ]\n"
+			  "'./two.nbd' names a command, and none is run without --allow-commands\n");
+	library_close(lib);
+	lib = open_with(&(struct library_options){
+		.sources = (const char *const[]){ "." }, .n_sources = 1, .allow_commands = true });
+	assert_list(lib, "one/host six/host two/host");
+	t = find(lib, "two", NULL);
+	assert_string_equal(t->nbd_command[1], "a b");
+	template_unref(t);
+	/* The same for this run, and no other (which is for the mount's test). */
+	t = find(lib, "one", NULL);
+	assert_string_equal(t->identity, identity);
+	template_unref(t);
+	free(identity);
+	library_close(lib);
+}
+
 static void file_that_is_no_template_leaves_its_name_to_the_next(void **state)
 {
 	struct library *lib;
@@ -1875,6 +1922,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(file_names_say_name_and_format),
 		TEST(plain_file_wins_over_packed_one),
+		TEST(exports_are_known_by_their_addresses),
 		TEST(file_that_is_no_template_leaves_its_name_to_the_next),
 		TEST(names_that_goals_cannot_have_are_skipped),
 		TEST(what_is_no_file_is_skipped),

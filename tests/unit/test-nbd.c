@@ -524,6 +524,7 @@ static void test_stalled_server_is_given_up(void **state)
 	_cleanup_(nbd_client_closep) struct nbd_client *c = open_at(uri, 1000);
 
 	(void)kill(server, SIGSTOP);
+	assert_int_equal(waitpid(server, NULL, WUNTRACED), server);
 	assert_read_fails(c, -EIO, "there has been no answer for 1 s");
 	(void)kill(server, SIGCONT);
 	for (unsigned i = 0; i < 100 && nbd_client_pread(c, &(uint8_t){ 0 }, 1, 0, NULL) < 0; i++)

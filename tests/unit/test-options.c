@@ -142,6 +142,26 @@ static void test_what_sources_are_checked_by(void **state)
 	options_done(&o);
 }
 
+static void test_commands_are_allowed_by_name(void **state)
+{
+	static const char *const forms[] = { "allow-commands", "allow_commands" };
+	struct options o;
+	struct why why;
+
+	assert_int_equal(parse(&o, &why, ARGS("s", "mnt")), 0);
+	assert_false(o.allow_commands);
+	options_done(&o);
+	assert_int_equal(parse(&o, &why, ARGS("--allow-commands", "s", "mnt")), 0);
+	assert_true(o.allow_commands);
+	options_done(&o);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(parse(&o, &why, ARGS("-o", forms[i], "s", "mnt")), 0);
+		assert_true(o.allow_commands);
+		assert_string_equal(o.mount_options, "");
+		options_done(&o);
+	}
+}
+
 static void test_refusals_say_what(void **state)
 {
 	assert_refused(ARGS("-v"), "no mountpoint");
@@ -174,6 +194,7 @@ int main(void)
 		cmocka_unit_test(test_help_wins),
 		cmocka_unit_test(test_without_source_those_that_are_configured),
 		cmocka_unit_test(test_what_sources_are_checked_by),
+		cmocka_unit_test(test_commands_are_allowed_by_name),
 		cmocka_unit_test(test_refusals_say_what),
 	};
 
