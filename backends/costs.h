@@ -23,7 +23,9 @@
 #define COST_QCOW2_PER_MIB    350    /* zlib: 0.73 s for 2 GiB, 1.2 of them used */
 #define COST_TAR_OPEN	      200    /* a header or two */
 #define COST_COMPLETE_OPEN    100
-#define COST_COMPLETE_PER_MIB 2000 /* all of it is there before the first byte is served */
+#define COST_COMPLETE_PER_MIB 2000  /* all of it is there before the first byte is served */
+#define COST_QEMU_NBD_OPEN    60000 /* a process that starts and reads the headers */
+#define COST_QEMU_NBD_PER_MIB 1500
 #define COST_CACHE_OPEN	      100
 #define COST_CACHE_PER_MIB    150  /* write once, read once, mostly from the page cache */
 #define COST_RESIZE_OPEN      5000 /* table and filesystem metadata read, patches computed */
@@ -36,9 +38,9 @@
 #define COST_BZIP2_OPEN	      60000
 #define COST_BZIP2_PER_MIB    2550 /* 8.2 s of all processors together for the pass, 7.4 s for the data */
 #define COST_ZSTD_OPEN	      10000
-#define COST_ZSTD_PER_MIB     530 /* 1.7 s, and the same again when it is one frame */
-#define COST_NBD_OPEN	   1000	  /* connecting, a question for what is zero */
-#define COST_NBD_PER_MIB   1000	  /* 1 GB/s over a local socket, and what lies behind it */
+#define COST_ZSTD_PER_MIB     530  /* 1.7 s, and the same again when it is one frame */
+#define COST_NBD_OPEN	      1000 /* connecting, a question for what is zero */
+#define COST_NBD_PER_MIB      1000 /* 1 GB/s over a local socket, and what lies behind it */
 
 /* For a state's size; a template whose size is not known yet counts as 1 GiB. */
 static inline uint64_t cost_of(const struct tags *state, uint64_t fixed, uint64_t per_mib)

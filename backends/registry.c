@@ -14,6 +14,7 @@
 #include "backends/decode/tar.h"
 #include "backends/decode/bzip2.h"
 #include "backends/decode/gzip.h"
+#include "backends/decode/qemu_nbd.h"
 #include "backends/decode/xz.h"
 #include "backends/decode/zstd.h"
 #include "backends/layout/qcow2.h"
@@ -42,6 +43,7 @@ static const struct backend *const backends[] = {
 	&tar_backend,
 	&iso_backend,
 	&read_qcow2_backend,
+	&qemu_nbd_backend,
 	&cache_backend,
 	&complete_backend,
 	&resize_backend,

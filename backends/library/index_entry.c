@@ -159,7 +159,8 @@ static int take_format(struct draft *d, const char *value, struct why *why)
 		return 0;
 	if (n > 32 || strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-_") != n)
 		return fail(why, -EINVAL, "format '%s' is not the name of a format", quote(q, value, n));
-	return take_text(&d->t->format, value);
+	/* QEMU's name for what everybody else calls VHD, and so do we. */
+	return take_text(&d->t->format, strcmp(value, "vpc") == 0 ? "vhd" : value);
 }
 
 static int take_size(struct draft *d, const char *value, struct why *why)

@@ -313,6 +313,14 @@ static void takes_all_fields(void **state)
 	outcome_done(&o);
 }
 
+static void format_has_our_name(void **state)
+{
+	struct outcome o = parse(A "format=vpc\n");
+
+	assert_string_equal(only(&o)->format, "vhd");
+	outcome_done(&o);
+}
+
 static void missing_fields_have_their_defaults(void **state)
 {
 	struct outcome o = parse(A);
@@ -654,6 +662,7 @@ int main(void)
 		cmocka_unit_test(too_many_fields_cost_the_section),
 		cmocka_unit_test(complaints_end_somewhere),
 		cmocka_unit_test(takes_all_fields),
+		cmocka_unit_test(format_has_our_name),
 		cmocka_unit_test(missing_fields_have_their_defaults),
 		cmocka_unit_test(continuations_lose_one_blank_each),
 		cmocka_unit_test(reads_integers_as_ocaml_does),

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "backends/decode/qemu_nbd.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "backends/costs.h"
+#include "backends/decode/disk_header.h"
+#include "backends/library/library.h"
+#include "backends/nbd/client.h"
+#include "base/bytes.h"
+#include "base/text.h"
+
+/* Our names of formats and QEMU's. */
+static const struct format {
+	const char *name, *driver;
+} formats[] = {
+	{ "vmdk", "vmdk" },   { "vdi", "vdi" },	    { "vhd", "vpc" },
+	{ "vhdx", "vhdx" },   { "qed", "qed" },	    { "parallels", "parallels" },
+	{ "dmg", "dmg" },     { "qcow2", "qcow2" }, { "qcow", "qcow" },
+	{ "cloop", "cloop" }, { "bochs", "bochs" },
+};
+
+static const struct format *find_format(const char *name)
+{
+	for (size_t i = 0; name && i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (strcmp(formats[i].name, name) == 0)
+			return &formats[i];
+	return NULL;
+}
+
+struct qemu_nbd {
+	struct image image;
+	const struct format *format;
+	char *name; /* the template's, begins the child's lines in the log */
+	char *node; /* what QEMU opens, as it wants to be told */
+	int fd;	    /* borrowed from the image below */
+	const char *argv[6];
+	struct nbd_child_options child; /* borrows those; for the client */
+	struct nbd_client *client;
+	struct zeros zeros;
+};
+
+static void qemu_nbd_close(struct image *img)
+{
+	struct qemu_nbd *q = (struct qemu_nbd *)img;
+
+	nbd_client_close(q->client);
+	zeros_done(&q->zeros);
+	free(q->name);
+	free(q->node);
+	free(q);
+}
+
+static void qemu_nbd_extent(struct image *img, uint64_t offset, struct extent *ret)
+{
+	bool is_zero;
+
+	ret->length = zeros_at(&((struct qemu_nbd *)img)->zeros, offset, img->size, &is_zero);
+	ret->kind = is_zero ? EXTENT_ZERO : EXTENT_DATA;
+}
+
+/* The bytes below are others. */
+static int qemu_nbd_backing(struct image *img, uint64_t offset, struct backing *ret)
+{
+	return -ENODATA;
+}
+
+/* What is below is a file as a whole. */
+static void qemu_nbd_hint(struct image *img, uint64_t offset, uint64_t length)
+{
+}
+
+static bool qemu_nbd_is_here(struct image *img, uint64_t offset, uint64_t length)
+{
+	return true;
+}
+
+static uint64_t qemu_nbd_units(struct image *img)
+{
+	return div_up(img->size, QEMU_NBD_UNIT);
+}
+
+static void qemu_nbd_unit(struct image *img, uint64_t offset, struct unit *ret)
+{
+	const uint64_t index = offset / QEMU_NBD_UNIT, start = index * QEMU_NBD_UNIT;
+
+	*ret = (struct unit){ index, start, min_u64(QEMU_NBD_UNIT, img->size - start) };
+}
+
+static int qemu_nbd_make(struct image *img, const struct unit *unit, struct sink *sink, struct why *why)
+{
+	struct qemu_nbd *q = (struct qemu_nbd *)img;
+	_cleanup_free_ uint8_t *buf = malloc(unit->length);
+	uint8_t probe;
+	int r = buf ? nbd_client_pread(q->client, buf, unit->length, unit->offset, why) : -ENOMEM;
+
+	/* Afterwards: what was read until now is of the file that was opened. */
+	if (r == 0)
+		r = image_pread(img->below, &probe, 1, 0, why);
+	return r < 0 ? r : sink->write(sink, buf, unit->length, unit->offset, why);
+}
+
+static uint64_t qemu_nbd_make_memory(struct image *img)
+{
+	return QEMU_NBD_UNIT;
+}
+
+static void qemu_nbd_describe(struct image *img, struct text *t)
+{
+	struct qemu_nbd *q = (struct qemu_nbd *)img;
+
+	text_add(t, "    %s, read by %s\n", q->format->name, QEMU_NBD_PROGRAM);
+}
+
+static const struct image_ops qemu_nbd_ops = {
+	.name = "qemu-nbd",
+	.extent = qemu_nbd_extent,
+	.backing = qemu_nbd_backing,
+	.hint = qemu_nbd_hint,
+	.is_here = qemu_nbd_is_here,
+	.units = qemu_nbd_units,
+	.unit = qemu_nbd_unit,
+	.make = qemu_nbd_make,
+	.make_memory = qemu_nbd_make_memory,
+	.describe = qemu_nbd_describe,
+	.close = qemu_nbd_close,
+};
+
+/* ---- the child ---- */
+
+/* The first descriptor that the child gets, behind its socket. Opened anew: it shares no position with ours. */
+#define FILE_NODE "{\"driver\":\"file\",\"filename\":\"/proc/self/fd/4\",\"locking\":\"off\"}"
+
+/*
+ * The file, or the part of it where the image is: QEMU takes only whole sectors of one. What lies between the
+ * image's end and the next sector's is padding in all that holds images (tar).
+ */
+static int make_file_node(const struct backing *b, uint64_t size, char **ret, struct why *why)
+{
+	const uint64_t sectors = align_up(size, SECTOR);
+	struct stat st;
+
+	if (fstat(b->fd, &st) < 0)
+		return fail(why, -errno, "its file can't be examined: %s", strerror(errno));
+	if (b->offset == 0 && (uint64_t)st.st_size == size)
+		*ret = strdup(FILE_NODE);
+	else if (!range_ok(b->offset, sectors, (uint64_t)st.st_size) || b->offset % SECTOR)
+		return fail(why, -EOPNOTSUPP, "it does not lie in whole sectors of its file");
+	else
+		*ret = text_new("{\"driver\":\"raw\",\"offset\":%" PRIu64 ",\"size\":%" PRIu64
+				",\"file\":" FILE_NODE "}",
+				b->offset, sectors);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/*
+ * Backing files were refused by their headers; QEMU is told so, too. "json:" because a key=value
+ * list has no word for null.
+ */
+static int make_node(struct qemu_nbd *q, struct image *below, struct why *why)
+{
+	_cleanup_free_ char *file = NULL;
+	struct backing b;
+	int r = image_backing(below, 0, &b);
+
+	if (r < 0 || b.length < below->size)
+		return fail(why, r < 0 && r != -ENODATA ? r : -EOPNOTSUPP,
+			    "it does not stand in one local file");
+	r = make_file_node(&b, below->size, &file, why);
+	if (r < 0)
+		return r;
+	q->fd = b.fd;
+	q->node = text_new("json:{\"driver\":\"%s\",\"backing\":null,\"read-only\":true,\"file\":%s}",
+			   q->format->driver, file);
+	return q->node ? 0 : -ENOMEM;
+}
+
+static int start(struct qemu_nbd *q, const struct template *t, struct why *why)
+{
+	static const char shared[] = "--shared=4";
+	const struct nbd_client_options options = { .name = t->path, .child = &q->child };
+	int r = text_copy(&q->name, t->name);
+
+	static_assert(NBD_CONNECTIONS == 4, "--shared");
+	if (r < 0)
+		return r;
+	/* Without --persistent: it ends with its last connection, should it survive us. */
+	q->argv[0] = QEMU_NBD_PROGRAM;
+	q->argv[1] = "--read-only";
+	q->argv[2] = shared;
+	q->argv[3] = q->node;
+	q->child = (struct nbd_child_options){
+		.name = q->name, .argv = q->argv, .fds = &q->fd, .n_fds = 1, .confined = true
+	};
+	r = nbd_client_open(&options, &q->client, why);
+	if (r == -ENOENT)
+		return fail(why, -EOPNOTSUPP,
+			    "'%s' is a %s image, which is read by " QEMU_NBD_PROGRAM
+			    ", and that is not installed (package qemu-utils, or qemu-img)",
+			    t->path, q->format->name);
+	return r < 0 ? r : nbd_client_zeros(q->client, &q->zeros, why);
+}
+
+static int fill(struct qemu_nbd *q, const struct template *t, const struct step *step, struct image *below,
+		struct why *why)
+{
+	int r;
+
+	q->format = find_format(tags_get(&step->args, "format"));
+	if (!q->format)
+		return fail(why, -EINVAL, "'%s': a step without a format", t->path);
+	r = disk_header_check(below, q->format->name, why);
+	if (r == 0)
+		r = make_node(q, below, why);
+	return r < 0 ? fail_at(why, r, "'%s'", t->path) : start(q, t, why);
+}
+
+static int qemu_nbd_open(const struct opening *opening, struct image *below, struct image **ret,
+			 struct why *why)
+{
+	struct qemu_nbd *q = calloc(1, sizeof(*q));
+	int r;
+
+	if (!q)
+		return -ENOMEM;
+	r = fill(q, opening->template, opening->step, below, why);
+	if (r < 0) {
+		qemu_nbd_close(&q->image);
+		return r;
+	}
+	image_init(&q->image, &qemu_nbd_ops, nbd_client_size(q->client), image_ref(below));
+	*ret = &q->image;
+	return 0;
+}
+
+static bool is_plain(const struct tags *state)
+{
+	return !tags_has(state, "at") && !tags_has(state, "codec") && !tags_has(state, "made");
+}
+
+static void qemu_nbd_offer(const struct tags *state, const struct tags *want, struct offers *o)
+{
+	const char *name = tags_get(state, "format");
+	struct offer x;
+
+	if (!is_plain(state))
+		return;
+	if (name && strcmp(name, "luks") == 0)
+		offer_refusal(o, "a LUKS image can't be read without its key");
+	if (!find_format(name) || !tags_is(state, "whole", "yes"))
+		return;
+	offer_begin(&x, o, state);
+	offer_arg(&x, "format", name);
+	offer_set(&x, "format", "raw");
+	offer_set(&x, "made", "unit");
+	offer_drop(&x, "whole");
+	offer_end(&x, cost_of(state, COST_QEMU_NBD_OPEN, COST_QEMU_NBD_PER_MIB));
+}
+
+const struct backend qemu_nbd_backend = {
+	.name = "qemu-nbd",
+	.offer = qemu_nbd_offer,
+	.open = qemu_nbd_open,
+};

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Images by real tools, read by a real qemu-nbd. */
+#include "tests/unit/test.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backends/decode/disk_header.h"
+#include "backends/decode/qemu_nbd.h"
+#include "backends/library/library.h"
+#include "backends/source/file.h"
+#include "base/bytes.h"
+#include "tests/unit/peer.h"
+
+static char dir[] = "/tmp/goalfs-test-qemu-XXXXXX";
+
+static void run(const char *command)
+{
+	_cleanup_free_ char *all =
+		text_new("cd '%s' && { %s; } >log 2>&1 || { cat log; exit 1; }", dir, command);
+
+	if (system(all) != 0)
+		fail_msg("%s", command);
+}
+
+static int setup(void **state)
+{
+	(void)strcpy(dir + sizeof(dir) - 7, "XXXXXX");
+	if (!mkdtemp(dir) || chdir(dir) < 0)
+		return -1;
+	/* 20 MiB and a bit: text, noise, and between them nothing. */
+	run("truncate -s 20972032 disk.raw && yes goal | head -c 300000 | dd of=disk.raw bs=1M seek=1 "
+	    "conv=notrunc && "
+	    "head -c 700000 /dev/urandom | dd of=disk.raw bs=1M seek=5 conv=notrunc && "
+	    "head -c 3000 /dev/urandom | dd of=disk.raw bs=1M seek=17 conv=notrunc");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	_cleanup_free_ char *command = text_new("rm -rf '%s'", dir);
+
+	(void)chdir("/");
+	return system(command);
+}
+
+/* ---- opening ---- */
+
+static struct image *open_file(const char *name)
+{
+	_cleanup_close_ int fd = open(name, O_RDONLY | O_CLOEXEC);
+	struct why why = { "" };
+	struct image *img;
+	int r = file_image_new(fd, name, &img, &why);
+
+	if (r < 0)
+		fail_msg("%s", why_text(&why, r));
+	(void)take_fd(fd);
+	return img;
+}
+
+static int open_over(struct image *below, const char *format, struct image **ret, struct why *why)
+{
+	struct template t = { .name = (char *)"it", .path = (char *)"dir/it" };
+	struct step step = { .backend = "qemu-nbd" };
+	const struct opening opening = { .template = &t, .step = &step };
+	int r;
+
+	assert_int_equal(tags_set(&step.args, "format", format), 0);
+	r = qemu_nbd_backend.open(&opening, below, ret, why);
+	tags_done(&step.args);
+	return r;
+}
+
+static int try_open(const char *name, const char *format, struct image **ret, struct why *why)
+{
+	_cleanup_(image_unrefp) struct image *below = open_file(name);
+
+	return open_over(below, format, ret, why);
+}
+
+static struct image *open_disk(const char *name, const char *format)
+{
+	struct image *img;
+	struct why why = { "" };
+	int r = try_open(name, format, &img, &why);
+
+	if (r < 0)
+		fail_msg("%s", why_text(&why, r));
+	return img;
+}
+
+/* ---- reading ---- */
+
+struct collect {
+	struct sink sink;
+	uint8_t *buf;
+};
+
+static int collect_write(struct sink *sink, const void *buf, size_t count, uint64_t offset, struct why *why)
+{
+	memcpy(((struct collect *)sink)->buf + offset, buf, count);
+	return 0;
+}
+
+static int make_at(struct image *img, uint64_t offset, uint8_t *all, struct why *why)
+{
+	struct collect c = { { collect_write }, all };
+	struct unit unit = image_unit(img, offset);
+
+	return image_make(img, &unit, &c.sink, why);
+}
+
+/* All units, against the raw bytes; and what is said to be zero is. */
+static void assert_holds(struct image *img, const char *raw)
+{
+	_cleanup_close_ int fd = open(raw, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ uint8_t *want = calloc(1, img->size), *have = malloc(img->size);
+	struct why why = { "" };
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(img->size, st.st_size);
+	assert_int_equal(pread(fd, want, img->size, 0), st.st_size);
+	for (uint64_t at = 0; at < img->size; at += QEMU_NBD_UNIT)
+		if (make_at(img, at, have, &why) < 0)
+			fail_msg("%s", why.text);
+	assert_memory_equal(want, have, img->size);
+	for (uint64_t at = 0; at < img->size;) {
+		struct extent e = image_extent(img, at);
+
+		if (e.kind == EXTENT_ZERO)
+			assert_true(bytes_are_zero(want + at, e.length));
+		at += e.length;
+	}
+}
+
+static const struct {
+	const char *format, *options, *file;
+} kinds[] = {
+	{ "vmdk", "-O vmdk", "a.vmdk" },
+	{ "vmdk", "-O vmdk -o subformat=streamOptimized", "stream.vmdk" },
+	{ "vdi", "-O vdi", "a.vdi" },
+	{ "vdi", "-O vdi -o static=on", "static.vdi" },
+	{ "vhd", "-O vpc", "a.vhd" },
+	{ "vhd", "-O vpc -o subformat=fixed,force_size=on", "fixed.vhd" },
+	{ "vhdx", "-O vhdx", "a.vhdx" },
+	{ "vhdx", "-O vhdx -o subformat=fixed", "fixed.vhdx" },
+	{ "qed", "-O qed", "a.qed" },
+	{ "parallels", "-O parallels", "a.hds" },
+	{ "qcow2", "-O qcow2", "a.qcow2" },
+	{ "qcow2", "-c -O qcow2", "c.qcow2" },
+	{ "qcow2", "-O qcow2 -o compat=0.10", "old.qcow2" },
+	{ "qcow", "-O qcow", "a.qcow" },
+};
+
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static void convert(size_t kind)
+{
+	const char *format = strcmp(kinds[kind].format, "vhd") == 0 ? "vpc" : kinds[kind].format;
+	_cleanup_free_ char *command =
+		text_new("qemu-img convert %s disk.raw %s && qemu-img convert -f %s -O raw %s back.raw",
+			 kinds[kind].options, kinds[kind].file, format, kinds[kind].file);
+
+	run(command);
+}
+
+static void test_formats_are_read(void **state)
+{
+	for (size_t i = 0; i < N_KINDS; i++) {
+		_cleanup_(image_unrefp) struct image *img = NULL;
+
+		convert(i);
+		img = open_disk(kinds[i].file, kinds[i].format);
+		assert_holds(img, "back.raw");
+		/* Most of it is known to be zero, but for those that are all there; QEMU can't tell for vhdx. */
+		if (!strstr(kinds[i].options, "static") && !strstr(kinds[i].options, "fixed") &&
+		    strcmp(kinds[i].format, "vhdx") != 0)
+			assert_in_range(image_data_bytes(img), 1003000, 8 * MiB);
+	}
+}
+
+/* What no tool at hand makes. */
+static void test_formats_by_hand_are_read(void **state)
+{
+	_cleanup_free_ char *script = source_path("tests/lib/disk-formats.py");
+	_cleanup_free_ char *command = text_new("python3 %s .", script);
+	static const char *const formats[] = { "cloop", "bochs", "dmg" };
+
+	run(command);
+	for (size_t i = 0; i < 3; i++) {
+		_cleanup_free_ char *file = text_new("hand.%s", formats[i]);
+		_cleanup_(image_unrefp) struct image *img = open_disk(file, formats[i]);
+
+		assert_holds(img, "hand.raw");
+	}
+}
+
+/* The part of a file that an archive gives. */
+struct part {
+	struct image image;
+	uint64_t offset;
+};
+
+static int part_pread(struct image *img, void *buf, size_t count, uint64_t offset, struct why *why)
+{
+	return image_pread(img->below, buf, count, ((struct part *)img)->offset + offset, why);
+}
+
+static int part_backing(struct image *img, uint64_t offset, struct backing *ret)
+{
+	return image_backing(img->below, ((struct part *)img)->offset + offset, ret);
+}
+
+static const struct image_ops part_ops = { .name = "part", .pread = part_pread, .backing = part_backing };
+
+static void test_disk_inside_a_file_is_read(void **state)
+{
+	for (size_t i = 0; i < N_KINDS; i++) {
+		_cleanup_free_ char *command =
+			text_new("tar -cf all.tar disk.raw %s disk.raw && stat -c %%s %s >size", kinds[i].file,
+				 kinds[i].file);
+		_cleanup_(image_unrefp) struct image *img = NULL, *below = NULL;
+		struct part *part = calloc(1, sizeof(*part));
+		struct why why = { "" };
+		struct stat st;
+
+		convert(i);
+		run(command);
+		assert_int_equal(stat(kinds[i].file, &st), 0);
+		image_init(&part->image, &part_ops, st.st_size, open_file("all.tar"));
+		below = &part->image;
+		part->offset = 512 + align_up(20972032, 512) + 512;
+		if (open_over(below, kinds[i].format, &img, &why) < 0)
+			fail_msg("%s: %s", kinds[i].file, why.text);
+		assert_holds(img, "back.raw");
+	}
+}
+
+/* ---- the child ---- */
+
+static pid_t only_child(void)
+{
+	pid_t pid = 0;
+	DIR *d = opendir("/proc/self/task");
+	struct dirent *entry;
+
+	while ((entry = readdir(d))) {
+		char path[64], line[64] = "";
+		_cleanup_fclose_ FILE *f = NULL;
+
+		(void)snprintf(path, sizeof(path), "/proc/self/task/%.20s/children", entry->d_name);
+		f = entry->d_name[0] == '.' ? NULL : fopen(path, "re");
+		if (f && fgets(line, sizeof(line), f))
+			pid = atoi(line);
+	}
+	(void)closedir(d);
+	return pid;
+}
+
+static unsigned count_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(d))
+		n++;
+	(void)closedir(d);
+	return n;
+}
+
+static void test_child_that_dies_is_replaced_and_ends_with_its_image(void **state)
+{
+	_cleanup_free_ uint8_t *all = malloc(32 * MiB);
+	const unsigned before = count_fds();
+	struct image *img;
+
+	convert(0);
+	img = open_disk(kinds[0].file, kinds[0].format);
+	for (unsigned i = 0; i < 3; i++) {
+		pid_t pid = only_child();
+		struct why why = { "" };
+
+		assert_true(pid > 0);
+		(void)kill(pid, SIGKILL);
+		if (make_at(img, i * QEMU_NBD_UNIT, all, &why) < 0)
+			fail_msg("%s", why.text);
+		assert_true(only_child() > 0);
+		assert_true(only_child() != pid);
+	}
+	assert_holds(img, "back.raw");
+	image_unref(img);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(count_fds(), before);
+}
+
+static void test_replaced_file_is_noticed(void **state)
+{
+	_cleanup_free_ uint8_t *all = malloc(32 * MiB);
+	_cleanup_(image_unrefp) struct image *img = NULL;
+	struct why why = { "" };
+
+	convert(0);
+	img = open_disk(kinds[0].file, kinds[0].format);
+	assert_int_equal(make_at(img, 0, all, &why), 0);
+	run("sleep 0.02; printf x | dd of=a.vmdk bs=1 seek=200000 conv=notrunc");
+	assert_int_equal(make_at(img, 0, all, &why), -ESTALE);
+}
+
+static void test_missing_program_is_named(void **state)
+{
+	_cleanup_free_ char *path = strdup(getenv("PATH"));
+	struct image *img;
+	struct why why = { "" };
+
+	convert(0);
+	(void)setenv("PATH", "/nowhere", 1);
+	assert_int_equal(try_open(kinds[0].file, kinds[0].format, &img, &why), -EOPNOTSUPP);
+	(void)setenv("PATH", path, 1);
+	assert_string_equal(why.text,
+			    "'dir/it' is a vmdk image, which is read by qemu-nbd, and that is not installed "
+			    "(package qemu-utils, or qemu-img)");
+}
+
+/* ---- what is not read ---- */
+
+static const struct {
+	const char *format, *make;
+	int error;
+	const char *what;
+} refused[] = {
+	{ "qcow2", "qemu-img create -f qcow2 -F raw -b disk.raw x", -EOPNOTSUPP, "a backing file" },
+	{ "qcow2", "qemu-img create -f qcow2 -o data_file=d x 1M", -EOPNOTSUPP, "a data file" },
+	{ "qcow2",
+	  "qemu-img create --object secret,id=s,data=x -f qcow2 -o encrypt.format=luks,encrypt.key-secret=s,"
+	  "encrypt.iter-time=10 x 1M",
+	  -EOPNOTSUPP, "encrypted" },
+	{ "qcow", "qemu-img create -f qcow -F raw -b disk.raw x", -EOPNOTSUPP, "a backing file" },
+	{ "qed", "qemu-img create -f qed -F raw -b disk.raw x", -EOPNOTSUPP, "a backing file" },
+	{ "vmdk", "qemu-img create -f vmdk base 1M && qemu-img create -f vmdk -F vmdk -b base x", -EOPNOTSUPP,
+	  "a parent" },
+	{ "vmdk", "qemu-img create -f vmdk -o subformat=monolithicFlat x 1M", -EOPNOTSUPP, "several files" },
+	{ "vmdk", "qemu-img create -f vmdk -o subformat=twoGbMaxExtentSparse x 1M", -EOPNOTSUPP,
+	  "several files" },
+	/* A header without a capacity: QEMU would go by the descriptor. */
+	{ "vmdk",
+	  "qemu-img create -f vmdk x 1M && dd if=/dev/zero of=x bs=1 seek=12 count=8 conv=notrunc && "
+	  "sed -i s/SPARSE/FLAT../ x",
+	  -EOPNOTSUPP, "a descriptor" },
+	{ "vmdk", "qemu-img create -f vmdk x 1M && sed -i 's/ SPARSE / FLAT   /' x", -EOPNOTSUPP,
+	  "other files" },
+	{ "vmdk", "qemu-img create -f vmdk x 1M && sed -i 's/monolithicSparse/twoGbMaxExtentSp/' x",
+	  -EOPNOTSUPP, "other files" },
+	{ "vmdk",
+	  "qemu-img create -f vmdk x 1M && printf '\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x7f' | dd of=x bs=1 "
+	  "seek=28 conv=notrunc",
+	  -EBADMSG, "lies outside" },
+	{ "vdi", "qemu-img create -f vdi x 1M && printf '\\x04' | dd of=x bs=1 seek=76 conv=notrunc",
+	  -EOPNOTSUPP, "a parent" },
+	{ "vdi", "qemu-img create -f vdi x 1M && printf '\\x04' | dd of=x bs=1 seek=445 conv=notrunc",
+	  -EOPNOTSUPP, "a parent" },
+	{ "vhd", "qemu-img create -f vpc x 1M && printf '\\x04' | dd of=x bs=1 seek=63 conv=notrunc",
+	  -EOPNOTSUPP, "a parent" },
+	{ "vhdx",
+	  "qemu-img create -f vhdx x 1M && python3 -c \"import mmap; f = open('x', 'r+b'); m = "
+	  "mmap.mmap(f.fileno(), 0); "
+	  "at = m.find(b'metadata'); e = m.find(bytes.fromhex('3767a1ca36fa434db3b633f0aa44e76b'), at); "
+	  "o = at + int.from_bytes(m[e + 16:e + 20], 'little'); m[o + 4] = 2\"",
+	  -EOPNOTSUPP, "a parent" },
+	{ "vhdx", "qemu-img create -f vhdx x 1M && truncate -s 200K x", -EBADMSG, "can't hold its headers" },
+	{ "vmdk", "cp disk.raw x", -EOPNOTSUPP, "several files" },
+	{ "vdi", "cp disk.raw x", -EBADMSG, "not a vdi image" },
+	{ "vhd", "cp disk.raw x", -EBADMSG, "not a vhd image" },
+	{ "vhdx", "cp disk.raw x", -EBADMSG, "not a vhdx image" },
+	{ "qed", "cp disk.raw x", -EBADMSG, "not a qed image" },
+	{ "qcow", "cp disk.raw x", -EBADMSG, "not a qcow image" },
+	{ "qcow2", "cp disk.raw x", -EBADMSG, "not a qcow2 image" },
+	{ "parallels", "cp disk.raw x", -EBADMSG, "not a parallels image" },
+	{ "dmg", "cp disk.raw x", -EBADMSG, "not a dmg image" },
+	{ "cloop", "cp disk.raw x", -EBADMSG, "not a cloop image" },
+	{ "bochs", "cp disk.raw x", -EBADMSG, "not a bochs image" },
+	{ "vdi", "printf x >x", -EBADMSG, "can't hold its headers" },
+	{ "vmfs", "cp disk.raw x", -EINVAL, "a step without a format" },
+};
+
+static void test_what_names_other_files_is_refused(void **state)
+{
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct why why = { "" };
+		struct image *img;
+		int r;
+
+		run("rm -f x");
+		run(refused[i].make);
+		r = try_open("x", refused[i].format, &img, &why);
+		if (r != refused[i].error || !strstr(why.text, refused[i].what))
+			fail_msg("%s: %d, %s", refused[i].make, r, why.text);
+		assert_int_equal(only_child(), 0);
+	}
+}
+
+/* What our look at the headers lets pass and QEMU doesn't: its reason comes up, and into the log. */
+static void test_refusal_of_the_child_is_the_reason(void **state)
+{
+	_cleanup_close_ int before = dup(STDERR_FILENO), log = -1;
+	struct why why = { "" };
+	struct image *img;
+	int r;
+
+	run("qemu-img create -f qcow2 x 1M && printf '\\x7f' | dd of=x bs=1 seek=20 conv=notrunc");
+	log = open("stderr", O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+	assert_true(dup2(log, STDERR_FILENO) >= 0);
+	r = try_open("x", "qcow2", &img, &why);
+	assert_true(dup2(before, STDERR_FILENO) >= 0);
+	assert_true(r < 0);
+	if (!strstr(why.text, "'dir/it' can't be opened: qemu-nbd: ") || !strstr(why.text, "luster size"))
+		fail_msg("%s", why.text);
+	run("grep -q 'it: qemu-nbd: .*luster size' stderr");
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_formats_are_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_formats_by_hand_are_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_disk_inside_a_file_is_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_child_that_dies_is_replaced_and_ends_with_its_image, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_replaced_file_is_noticed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_missing_program_is_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_names_other_files_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refusal_of_the_child_is_the_reason, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
