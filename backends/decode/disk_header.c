@@ -200,7 +200,7 @@ static int check_vhdx(struct image *img, struct why *why)
 {
 	_cleanup_free_ uint8_t *table = malloc(VHDX_TABLE_BYTES);
 	uint8_t magic[8];
-	uint64_t metadata;
+	uint64_t metadata = 0;
 	int r = table ? read_at(img, magic, sizeof(magic), 0, why) : -ENOMEM;
 
 	if (r < 0)
@@ -324,6 +324,8 @@ static int check_vmdk(struct image *img, struct why *why)
 		if (img->size < VMDK_FOOTER_FROM_END)
 			return fail(why, -EBADMSG, "it ends before its footer");
 		r = read_at(img, footer, sizeof(footer), img->size - VMDK_FOOTER_FROM_END, why);
+		if (r == 0 && memcmp(footer, "KDMV", 4) != 0)
+			return fail(why, -EBADMSG, "it ends before its footer");
 		if (r == 0)
 			r = vmdk_check_header(footer, why);
 	}

@@ -9,6 +9,7 @@
 
 #include "backends/costs.h"
 #include "backends/decode/disk_header.h"
+#include "backends/decode/disk_tables.h"
 #include "backends/library/library.h"
 #include "backends/nbd/client.h"
 #include "base/bytes.h"
@@ -215,6 +216,8 @@ static int fill(struct qemu_nbd *q, const struct template *t, const struct step 
 		return fail(why, -EINVAL, "'%s': a step without a format", t->path);
 	r = disk_header_check(below, q->format->name, why);
 	if (r == 0)
+		r = disk_tables_check(below, q->format->name, why);
+	if (r == 0)
 		r = make_node(q, below, why);
 	return r < 0 ? fail_at(why, r, "'%s'", t->path) : start(q, t, why);
 }
@@ -258,7 +261,7 @@ static void qemu_nbd_offer(const struct tags *state, const struct tags *want, st
 	offer_set(&x, "format", "raw");
 	offer_set(&x, "made", "unit");
 	offer_drop(&x, "whole");
-	offer_end(&x, cost_of(state, COST_QEMU_NBD_OPEN, COST_QEMU_NBD_PER_MIB));
+	offer_end(&x, cost_of(state, COST_QEMU_OPEN, COST_QEMU_PER_MIB));
 }
 
 const struct backend qemu_nbd_backend = {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "backends/decode/disk_header.h"
+#include "backends/decode/disk_tables.h"
 #include "base/bytes.h"
 #include "tests/unit/memimage.h"
 
@@ -40,6 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 	}
 	img = memimage_new(all, size, size);
 	r = disk_header_check(img, formats[bytes[0] % (sizeof(formats) / sizeof(formats[0]))], &why);
+	if (r == 0)
+		r = disk_tables_check(img, formats[bytes[0] % (sizeof(formats) / sizeof(formats[0]))], &why);
 	if (r > 0 || (r < 0 && r != -EOPNOTSUPP && r != -EBADMSG) || (r < 0 && !why.text[0]))
 		abort();
 	return 0;

@@ -203,6 +203,34 @@ static void test_formats_by_hand_are_read(void **state)
 	}
 }
 
+/* Whatever is missing: an error, or right bytes. QEMU would take what is behind the end of a file for zeros. */
+static void test_half_an_image_is_an_error(void **state)
+{
+	static const unsigned percents[] = { 99, 90, 60, 30, 5 };
+
+	for (size_t i = 0; i < N_KINDS; i++) {
+		convert(i);
+		for (size_t k = 0; k < sizeof(percents) / sizeof(percents[0]); k++) {
+			_cleanup_(image_unrefp) struct image *img = NULL;
+			_cleanup_free_ uint8_t *have = malloc(32 * MiB), *want = calloc(1, 32 * MiB);
+			_cleanup_close_ int fd = open("back.raw", O_RDONLY | O_CLOEXEC);
+			struct why why = { "" };
+			struct stat st;
+
+			assert_true(pread(fd, want, 32 * MiB, 0) > 0);
+			assert_int_equal(stat(kinds[i].file, &st), 0);
+			assert_int_equal(truncate(kinds[i].file, st.st_size / 100 * percents[k]), 0);
+			if (try_open(kinds[i].file, kinds[i].format, &img, &why) < 0)
+				continue;
+			for (uint64_t at = 0; at < img->size; at += QEMU_NBD_UNIT)
+				if (make_at(img, at, have, &why) == 0 &&
+				    memcmp(have + at, want + at, min_u64(QEMU_NBD_UNIT, img->size - at)) != 0)
+					fail_msg("%s at %u%%: wrong bytes at %llu", kinds[i].file, percents[k],
+						 (unsigned long long)at);
+		}
+	}
+}
+
 /* The part of a file that an archive gives. */
 struct part {
 	struct image image;
@@ -338,9 +366,9 @@ static const struct {
 } refused[] = {
 	{ "qcow2", "qemu-img create -f qcow2 -F raw -b disk.raw x", -EOPNOTSUPP, "a backing file" },
 	{ "qcow2", "qemu-img create -f qcow2 -o data_file=d x 1M", -EOPNOTSUPP, "a data file" },
-	{ "qcow2",
-	  "qemu-img create --object secret,id=s,data=x -f qcow2 -o encrypt.format=luks,encrypt.key-secret=s,"
-	  "encrypt.iter-time=10 x 1M",
+	{ "qcow2", "qemu-img create -f qcow2 x 1M && printf '\\x02' | dd of=x bs=1 seek=35 conv=notrunc",
+	  -EOPNOTSUPP, "encrypted" },
+	{ "qcow", "qemu-img create -f qcow x 1M && printf '\\x01' | dd of=x bs=1 seek=39 conv=notrunc",
 	  -EOPNOTSUPP, "encrypted" },
 	{ "qcow", "qemu-img create -f qcow -F raw -b disk.raw x", -EOPNOTSUPP, "a backing file" },
 	{ "qed", "qemu-img create -f qed -F raw -b disk.raw x", -EOPNOTSUPP, "a backing file" },
@@ -431,6 +459,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_formats_are_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_formats_by_hand_are_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_half_an_image_is_an_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_disk_inside_a_file_is_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_child_that_dies_is_replaced_and_ends_with_its_image, setup,
 						teardown),
