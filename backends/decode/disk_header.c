@@ -6,7 +6,7 @@
  *	vmdk       header, text descriptor: VMware's "Virtual Disk Format 5.0"
  *	vdi        header: VirtualBox's VDICore.h, as QEMU's block/vdi.c has it
  *	vhd        footer, its copy in front: "Virtual Hard Disk Image Format Specification" 1.0
- *	vhdx       region table, metadata table: [MS-VHDX]
+ *	vhdx       vhdx.h
  *	qed        header: QEMU's docs/interop/qed_spec.rst
  *	qcow2      header: QEMU's docs/interop/qcow2.txt; qcow: block/qcow.c
  *	the rest   their magic only: they have no place for names
@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backends/decode/vhdx.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 
@@ -130,85 +131,6 @@ static int check_vhd(struct image *img, struct why *why)
 	if (get_be32(f + 60) != 2 && get_be32(f + 60) != 3)
 		return fail_other("a parent", why);
 	return 0;
-}
-
-/* ---- vhdx ---- */
-
-#define VHDX_REGIONS	 (192 * KiB) /* the first of two equal tables */
-#define VHDX_REGION_MAX	 2047
-#define VHDX_META_MAX	 2047
-#define VHDX_TABLE_BYTES (64 * KiB)
-#define VHDX_HAS_PARENT	 2
-
-/* As they stand in the file. */
-static const uint8_t vhdx_metadata[16] = { 0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b,
-					   0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88, 0x6e };
-static const uint8_t vhdx_parameters[16] = { 0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d,
-					     0xb3, 0xb6, 0x33, 0xf0, 0xaa, 0x44, 0xe7, 0x6b };
-static const uint8_t vhdx_locator[16] = { 0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d, 0x45,
-					  0xab, 0xf7, 0xd3, 0xd8, 0x48, 0x34, 0xab, 0x0c };
-
-/* The entry of that GUID among `n` of 32 bytes, or NULL. */
-static const uint8_t *find_entry(const uint8_t *entries, size_t n, const uint8_t *guid)
-{
-	for (size_t i = 0; i < n; i++)
-		if (memcmp(entries + 32 * i, guid, 16) == 0)
-			return entries + 32 * i;
-	return NULL;
-}
-
-static int vhdx_find_metadata(struct image *img, uint64_t at, uint8_t *table, uint64_t *ret, struct why *why)
-{
-	const uint8_t *entry;
-	int r = read_at(img, table, VHDX_TABLE_BYTES, at, why);
-
-	if (r < 0)
-		return r;
-	if (memcmp(table, "regi", 4) != 0 || get_le32(table + 8) > VHDX_REGION_MAX)
-		return fail(why, -EBADMSG, "its region table is damaged");
-	entry = find_entry(table + 16, get_le32(table + 8), vhdx_metadata);
-	if (!entry)
-		return fail(why, -EBADMSG, "its region table has no metadata");
-	*ret = get_le64(entry + 16);
-	return 0;
-}
-
-static int vhdx_check_metadata(struct image *img, uint64_t at, uint8_t *table, struct why *why)
-{
-	const uint8_t *entry;
-	uint8_t parameters[8];
-	int r = read_at(img, table, VHDX_TABLE_BYTES, at, why);
-
-	if (r < 0)
-		return r;
-	if (memcmp(table, "metadata", 8) != 0 || get_le16(table + 10) > VHDX_META_MAX)
-		return fail(why, -EBADMSG, "its metadata table is damaged");
-	if (find_entry(table + 32, get_le16(table + 10), vhdx_locator))
-		return fail_other("a parent", why);
-	entry = find_entry(table + 32, get_le16(table + 10), vhdx_parameters);
-	if (!entry)
-		return fail(why, -EBADMSG, "its metadata table has no file parameters");
-	if (!range_ok(at, get_le32(entry + 16), img->size))
-		return fail(why, -EBADMSG, "its metadata lies outside");
-	r = read_at(img, parameters, sizeof(parameters), at + get_le32(entry + 16), why);
-	if (r < 0)
-		return r;
-	return get_le32(parameters + 4) & VHDX_HAS_PARENT ? fail_other("a parent", why) : 0;
-}
-
-static int check_vhdx(struct image *img, struct why *why)
-{
-	_cleanup_free_ uint8_t *table = malloc(VHDX_TABLE_BYTES);
-	uint8_t magic[8];
-	uint64_t metadata = 0;
-	int r = table ? read_at(img, magic, sizeof(magic), 0, why) : -ENOMEM;
-
-	if (r < 0)
-		return r;
-	if (memcmp(magic, "vhdxfile", 8) != 0)
-		return fail_format("vhdx", why);
-	r = vhdx_find_metadata(img, VHDX_REGIONS, table, &metadata, why);
-	return r < 0 ? r : vhdx_check_metadata(img, metadata, table, why);
 }
 
 /* ---- vmdk ---- */
@@ -401,7 +323,7 @@ int disk_header_check(struct image *img, const char *format, struct why *why)
 		int (*check)(struct image *img, struct why *why);
 	} checks[] = {
 		{ "vmdk", check_vmdk },	  { "vdi", check_vdi },	    { "vhd", check_vhd },
-		{ "vhdx", check_vhdx },	  { "qed", check_qed },	    { "parallels", check_parallels },
+		{ "vhdx", vhdx_check },	  { "qed", check_qed },	    { "parallels", check_parallels },
 		{ "dmg", check_dmg },	  { "qcow2", check_qcow2 }, { "qcow", check_qcow },
 		{ "cloop", check_cloop }, { "bochs", check_bochs },
 	};

@@ -10,6 +10,7 @@
 #include "backends/costs.h"
 #include "backends/decode/disk_header.h"
 #include "backends/decode/disk_tables.h"
+#include "backends/decode/vhdx.h"
 #include "backends/library/library.h"
 #include "backends/nbd/client.h"
 #include "base/bytes.h"
@@ -203,7 +204,18 @@ static int start(struct qemu_nbd *q, const struct template *t, struct why *why)
 			    "'%s' is a %s image, which is read by " QEMU_NBD_PROGRAM
 			    ", and that is not installed (package qemu-utils, or qemu-img)",
 			    t->path, q->format->name);
-	return r < 0 ? r : nbd_client_zeros(q->client, &q->zeros, why);
+	return r;
+}
+
+/* QEMU tells them of all formats but this. */
+static int find_zeros(struct qemu_nbd *q, const char *path, struct image *below, struct why *why)
+{
+	int r;
+
+	if (strcmp(q->format->name, "vhdx") != 0)
+		return nbd_client_zeros(q->client, &q->zeros, why);
+	r = vhdx_zeros(below, nbd_client_size(q->client), &q->zeros, why);
+	return r < 0 ? fail_at(why, r, "'%s'", path) : 0;
 }
 
 static int fill(struct qemu_nbd *q, const struct template *t, const struct step *step, struct image *below,
@@ -219,7 +231,10 @@ static int fill(struct qemu_nbd *q, const struct template *t, const struct step 
 		r = disk_tables_check(below, q->format->name, why);
 	if (r == 0)
 		r = make_node(q, below, why);
-	return r < 0 ? fail_at(why, r, "'%s'", t->path) : start(q, t, why);
+	if (r < 0)
+		return fail_at(why, r, "'%s'", t->path);
+	r = start(q, t, why);
+	return r < 0 ? r : find_zeros(q, t->path, below, why);
 }
 
 static int qemu_nbd_open(const struct opening *opening, struct image *below, struct image **ret,

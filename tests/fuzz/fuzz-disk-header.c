@@ -10,6 +10,7 @@
 
 #include "backends/decode/disk_header.h"
 #include "backends/decode/disk_tables.h"
+#include "backends/decode/vhdx.h"
 #include "base/bytes.h"
 #include "tests/unit/memimage.h"
 
@@ -43,6 +44,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 	r = disk_header_check(img, formats[bytes[0] % (sizeof(formats) / sizeof(formats[0]))], &why);
 	if (r == 0)
 		r = disk_tables_check(img, formats[bytes[0] % (sizeof(formats) / sizeof(formats[0]))], &why);
+	if (r == 0 && bytes[0] % (sizeof(formats) / sizeof(formats[0])) == 3) {
+		struct zeros z = { 0 };
+
+		r = vhdx_zeros(img, 1 * GiB, &z, &why);
+		zeros_done(&z);
+	}
 	if (r > 0 || (r < 0 && r != -EOPNOTSUPP && r != -EBADMSG) || (r < 0 && !why.text[0]))
 		abort();
 	return 0;
