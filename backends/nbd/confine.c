@@ -70,7 +70,7 @@ void confine_prepare(struct confinement *c, const int *fds, size_t n_fds)
 {
 	/* Programs and libraries, and what these read as they start. */
 	static const char *const paths[] = {
-		"/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/null", "/dev/urandom",
+		"/usr", "/lib", "/lib64", "/nix/store", "/etc/ld.so.cache", "/dev/null", "/dev/urandom",
 	};
 	const long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION);
 	const struct ruleset_attr attr = {

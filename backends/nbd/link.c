@@ -160,14 +160,22 @@ int link_facts(struct link *l, struct facts *ret, struct why *why)
 
 /* ---- requests ---- */
 
-/* By libnbd, on the client's thread, out of link_turn or link_send. 1: it has nothing to keep. */
+/*
+ * By libnbd, on the client's thread, out of link_turn or link_send. Not 1, by which libnbd would forget the
+ * request at once: nbd_aio_pread (of 1.14) looks at it once more when its connection is lost meanwhile.
+ */
 static int on_answer(void *arg, int *error)
 {
 	struct request *rq = arg;
 
 	rq->is_answered = true;
 	rq->answer = *error;
-	return 1;
+	return 0;
+}
+
+void link_forget(struct link *l, const struct request *rq)
+{
+	(void)nbd_aio_command_completed(l->nbd, (uint64_t)rq->cookie);
 }
 
 static int on_extents(void *arg, const char *context, uint64_t offset, uint32_t *entries, size_t n, int *error)
@@ -192,12 +200,11 @@ bool link_send(struct link *l, struct request *rq, struct why *why)
 {
 	const nbd_completion_callback answered = { .callback = on_answer, .user_data = rq };
 	const nbd_extent_callback extents = { .callback = on_extents, .user_data = rq };
-	int64_t r;
 
 	rq->is_answered = false;
-	r = rq->buf ? nbd_aio_pread(l->nbd, rq->buf, rq->count, rq->offset, answered, 0)
-		    : nbd_aio_block_status(l->nbd, rq->count, rq->offset, extents, answered, 0);
-	if (r < 0) {
+	rq->cookie = rq->buf ? nbd_aio_pread(l->nbd, rq->buf, rq->count, rq->offset, answered, 0)
+			     : nbd_aio_block_status(l->nbd, rq->count, rq->offset, extents, answered, 0);
+	if (rq->cookie < 0) {
 		(void)fail(why, said_errno(), "%s", said());
 		return false;
 	}

@@ -47,6 +47,7 @@ struct request {
 	int64_t since;	  /* when it was asked, lock_now_ms() */
 	unsigned n_lost;  /* how often a child has died with it */
 	bool is_answered; /* in flight, and the server said something; the thread's */
+	int64_t cookie;	  /* libnbd's number for it */
 	int answer;	  /* a positive errno, or 0 */
 };
 
@@ -122,6 +123,9 @@ int link_facts(struct link *l, struct facts *ret, struct why *why);
 
 /* Sends it. False when it could not be sent; it is then not in flight. */
 bool link_send(struct link *l, struct request *rq, struct why *why);
+
+/* It was answered, and is no longer in flight. */
+void link_forget(struct link *l, const struct request *rq);
 
 /* Closes the connection. What was in flight is given back, as a list. */
 struct request *link_close(struct link *l);

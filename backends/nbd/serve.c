@@ -176,28 +176,6 @@ static int start_child(struct nbd_client *c, struct why *why)
 	return nbd_child_start(c->child_options, &c->child, why);
 }
 
-static void connect_link(struct nbd_client *c)
-{
-	struct why why = { "" };
-	int r = start_child(c, &why);
-
-	for (size_t i = 0; r == 0 && i < NBD_CONNECTIONS; i++) {
-		if (c->link[i].state != LINK_NONE)
-			continue;
-		r = link_connect(&c->link[i], c->uri, c->child ? nbd_child_socket(c->child) : NULL, &why);
-		break;
-	}
-	if (r == 0)
-		return;
-	if (count_links(c, LINK_READY)) {
-		c->wanted = count_links(c, LINK_READY);
-		return;
-	}
-	if (c->child)
-		end_child(c, &why);
-	pause_after(c, r, &why);
-}
-
 /* A connection is ready: the first one tells what the export is, the others must say the same. */
 static int welcome(struct nbd_client *c, struct link *l, struct why *why)
 {
@@ -243,6 +221,7 @@ static void harvest(struct nbd_client *c, struct link *l)
 		rq->next = done;
 		done = rq;
 		l->n--;
+		link_forget(l, rq);
 	}
 	if (!done)
 		return;
@@ -285,6 +264,31 @@ static void turn_link(struct nbd_client *c, struct link *l, short revents)
 		r = welcome(c, l, &why);
 	if (r < 0)
 		lose(c, l, r, &why);
+}
+
+static void connect_link(struct nbd_client *c)
+{
+	struct why why = { "" };
+	struct link *l = c->link;
+	int r = start_child(c, &why);
+
+	/* There is one: connect_more has counted. */
+	while (l->state != LINK_NONE)
+		l++;
+	if (r == 0)
+		r = link_connect(l, c->uri, c->child ? nbd_child_socket(c->child) : NULL, &why);
+	if (r == 0) {
+		/* A server that is fast may have said all there is to say by now. */
+		turn_link(c, l, 0);
+		return;
+	}
+	if (count_links(c, LINK_READY)) {
+		c->wanted = count_links(c, LINK_READY);
+		return;
+	}
+	if (c->child)
+		end_child(c, &why);
+	pause_after(c, r, &why);
 }
 
 /* Sends what is queued, each on the connection that has the least to do. */

@@ -341,6 +341,25 @@ static void test_replaced_file_is_noticed(void **state)
 	assert_int_equal(make_at(img, 0, all, &why), -ESTALE);
 }
 
+/* As the store's files are without a cache directory: nobody else can open them, and a confined child must. */
+static void test_file_without_a_name_is_read(void **state)
+{
+	_cleanup_close_ int from = -1, fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	_cleanup_(image_unrefp) struct image *img = NULL, *below = NULL;
+	struct why why = { "" };
+	struct stat st;
+
+	convert(0);
+	from = open(kinds[0].file, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(from, &st), 0);
+	assert_int_equal(copy_file_range(from, NULL, fd, NULL, st.st_size, 0), st.st_size);
+	assert_int_equal(file_image_new(fd, "it", &below, &why), 0);
+	fd = -1;
+	if (open_over(below, kinds[0].format, &img, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_holds(img, "back.raw");
+}
+
 static void test_missing_program_is_named(void **state)
 {
 	_cleanup_free_ char *path = strdup(getenv("PATH"));
@@ -463,6 +482,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_child_that_dies_is_replaced_and_ends_with_its_image, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_replaced_file_is_noticed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_file_without_a_name_is_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_missing_program_is_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_names_other_files_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusal_of_the_child_is_the_reason, setup, teardown),
