@@ -91,6 +91,9 @@ static int plan_name(const char *start_text, const char *name, struct plan **ret
 #define TWICE	RAW " codec=gzip,bzip2"
 #define NO_SIZE "template=t at=file format=raw arch=x86_64 codec=xz"
 #define QCOW2	"template=t at=file format=qcow2 arch=x86_64 size=6G"
+#define VDI	"template=t at=file format=vdi arch=x86_64 size=6G"
+#define LUKS	"template=t at=file format=luks arch=x86_64 size=6G"
+#define NBD	"template=t at=nbd format=raw arch=x86_64 size=6G"
 #define ARM	"template=t at=file format=raw arch=aarch64 size=6G"
 
 static void names_have_plans(void **state)
@@ -108,6 +111,10 @@ static void names_have_plans(void **state)
 		{ XZ, "t.img", "file > xz > cache" },
 		{ XZ, "t.qcow2", "file > xz > cache > qcow2" },
 		{ QCOW2, "t.qcow2", "file" },
+		{ VDI, "t.raw", "file > qemu-nbd(format=vdi) > cache" },
+		{ VDI, "t@20G.qcow2", "file > qemu-nbd(format=vdi) > cache > resize(size=20G) > qcow2" },
+		{ NBD, "t.raw", "nbd" },
+		{ NBD, "t@20G.qcow2", "nbd > resize(size=20G) > qcow2" },
 		/* the template's own size, however it is written */
 		{ RAW, "t@6G.raw", "file" },
 		{ RAW, "t@6144M.raw", "file" },
@@ -210,6 +217,7 @@ static void names_have_no_plan(void **state)
 		const char *start, *name, *why;
 	} rows[] = {
 		/* formats that nobody reads */
+		{ LUKS, "t.raw", "a LUKS image can't be read without its key" },
 		{ VMDK_XZ, "t.raw", "no backend reads vmdk templates" },
 		{ NO_FORMAT, "t.raw", "the template's format is not known" },
 		{ NO_FORMAT, "t@20G.qcow2", "the template's format is not known" },
