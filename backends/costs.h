@@ -24,8 +24,6 @@
 #define COST_TAR_OPEN	      200    /* a header or two */
 #define COST_COMPLETE_OPEN    100
 #define COST_COMPLETE_PER_MIB 2000  /* all of it is there before the first byte is served */
-#define COST_QEMU_NBD_OPEN    60000 /* a process that starts and reads the headers */
-#define COST_QEMU_NBD_PER_MIB 1500
 #define COST_QEMU_OPEN	      35000 /* qemu-nbd: 12 to 34 ms for its start, 2 to 12 for what is zero */
 #define COST_QEMU_PER_MIB     1200  /* 0.9 GB/s of a sparse vmdk, two readers, at 1 MiB each */
 #define COST_CACHE_OPEN	      100

@@ -273,12 +273,8 @@ static void qemu_nbd_offer(const struct tags *state, const struct tags *want, st
 		return;
 	offer_begin(&x, o, state);
 	offer_arg(&x, "format", name);
-	offer_set(&x, "format", "raw");
+	offer_read_disk(&x);
 	offer_set(&x, "made", "unit");
-	offer_drop(&x, "whole");
-	/* What a template turned out to be: that somebody else wrote it, that nothing here reads it. */
-	offer_drop(&x, "unread");
-	offer_drop(&x, "reader");
 	offer_end(&x, cost_of(state, COST_QEMU_OPEN, COST_QEMU_PER_MIB));
 }
 
