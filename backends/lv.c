@@ -81,7 +81,7 @@ static int open_physical(struct image *disk, struct image **ret, struct why *why
 {
 	_cleanup_(table_done) struct table t = { 0 };
 	struct why reason = { "" };
-	unsigned number;
+	unsigned number = 0;
 	int error = table_read(disk, &t, &reason), r = 1;
 
 	if (error == 0)

@@ -188,7 +188,7 @@ static int parse_list(struct parser *p, struct lvm_node *n)
 	n->start = p->at;
 	p->at++;
 	while (!skip(p, ']')) {
-		struct lvm_node *value;
+		struct lvm_node *value = NULL;
 		int r = new_node(p, &value);
 
 		if (r == 0)
@@ -227,7 +227,7 @@ static int parse_section(struct parser *p, struct lvm_node *section, char closin
 	if (p->depth++ == LVM_DEPTH_MAX)
 		return damaged(p, "sections too deep in one another");
 	while (r == 0 && (c = peek(p)) != '\0' && c != '}') {
-		struct lvm_node *n;
+		struct lvm_node *n = NULL;
 
 		r = new_node(p, &n);
 		if (r < 0)

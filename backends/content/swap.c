@@ -43,7 +43,7 @@ static int swap_probe(struct image *container, struct content *ret, struct why *
 {
 	struct content c = { .ops = &swap_content };
 	struct disk_swap_header disk;
-	uint64_t page;
+	uint64_t page = 0;
 	int r = find_page(container, &page, why);
 
 	if (r == 0)

@@ -177,6 +177,21 @@ static void an_index_is_held_to_its_word(void **state)
 	assert_is_none(x, "x-bad", -EBADMSG, "holds an image of 8388608 bytes, the index says size=8388096");
 }
 
+/* A size that is no multiple of a sector is not for the reader in the process. QEMU takes what it takes. */
+static void what_our_reader_does_not_know_is_qemus(void **state)
+{
+	struct fixture *x = *state;
+	_cleanup_(tags_done) struct tags facts = { 0 };
+	struct why why = { "" };
+
+	sh("qemu-img convert -O qcow2 disk odd.qcow2 && printf '\\000\\000\\000\\000\\000\\177\\377\\001' | "
+	   "dd of=odd.qcow2 bs=1 seek=24 conv=notrunc status=none");
+	if (look(x, "odd", &facts, NULL, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_fact(&facts, "reader", "qemu");
+	assert_fact(&facts, "size", "8388096");
+}
+
 static void what_can_not_be_read_is_refused(void **state)
 {
 	struct fixture *x = *state;
@@ -201,6 +216,7 @@ int main(void)
 		TEST(what_was_found_is_remembered),
 		TEST(who_says_raw_is_believed),
 		TEST(an_index_is_held_to_its_word),
+		TEST(what_our_reader_does_not_know_is_qemus),
 		TEST(what_can_not_be_read_is_refused),
 	};
 
