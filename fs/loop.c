@@ -11,14 +11,20 @@
 #include "fs/mount.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "backends/cache/verdicts.h"
 #include "backends/library/library.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#define READ_AHEAD_KIB "1024" /* the largest request */
 
 struct loop {
 	struct fuse_session *session;
@@ -67,6 +73,25 @@ static int start(struct loop *loop, struct why *why)
 	return r ? fail(why, -r, "threads can't be started: %s", strerror(r)) : 0;
 }
 
+/*
+ * The kernel reads 128 KiB ahead of whoever reads in sequence, and INIT can only make
+ * that less: each request would be as small. Its own knob takes root, and a writable /sys.
+ */
+static void read_further_ahead(const char *mountpoint)
+{
+	_cleanup_free_ char *knob = NULL;
+	_cleanup_close_ int fd = -1;
+	struct statx st;
+
+	/* Of what the kernel has in mind already: nobody need answer us. */
+	if (!mountpoint || statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &st) < 0)
+		return;
+	knob = text_new("/sys/class/bdi/%u:%u/read_ahead_kb", st.stx_dev_major, st.stx_dev_minor);
+	fd = knob ? open(knob, O_WRONLY | O_CLOEXEC) : -1;
+	if (fd < 0 || write(fd, READ_AHEAD_KIB, strlen(READ_AHEAD_KIB)) < 0)
+		log_detail("the kernel's readahead stays as it is: %s", strerror(errno));
+}
+
 /* SIGHUP asks for the library to be read again; the others, for the end. */
 static void wait_for_end(struct mount *m)
 {
@@ -109,8 +134,10 @@ int mount_serve(struct mount *m, struct why *why)
 
 	sem_init(&loop.ended, 0, 0);
 	r = start(&loop, why);
-	if (r == 0)
+	if (r == 0) {
+		read_further_ahead(m->context->mountpoint);
 		wait_for_end(m);
+	}
 	atomic_store(&m->ending, true);
 	/*
 	 * The library's thread may be telling the kernel of a change, and that waits

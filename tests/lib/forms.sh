@@ -27,6 +27,7 @@ make_forms() {
 	form vhd-fixed vpc -o subformat=fixed,force_size=on
 	form vhdx vhdx
 	form qed qed
+	form qcow qcow
 	form parallels parallels
 	# One in another: none of these says by its name what is in it but by what its bytes are.
 	xz -1 -c "$2/qcow2.img" >"$2/qcow2-xz.xz"

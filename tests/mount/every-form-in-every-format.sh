@@ -5,9 +5,18 @@
 . "${0%/*}/../lib/common.sh"
 . "$TEST_TOP/tests/lib/disks.sh"
 . "$TEST_TOP/tests/lib/forms.sh"
-require_prog qemu-nbd
+require_prog qemu-nbd nbdkit
 make_disk "$TEST_TMP/disk.img" 64M gpt -t ext4
 forms=$(make_forms "$TEST_TMP/disk.img" "$TEST_LIB")
+# A server on which the disk is an export; it ends with the test.
+nbdkit -f -r --exit-with-parent -U "$TEST_TMP/socket" file "$TEST_TMP/disk.img" 2>"$TEST_TMP/log-nbdkit" &
+server=$!
+until [ -S "$TEST_TMP/socket" ]; do
+	kill -0 $server || fail "nbdkit does not start"
+	sleep 0.05
+done
+echo "nbd+unix:///?socket=$TEST_TMP/socket" >"$TEST_LIB/nbd.nbd"
+forms="$forms nbd"
 mount_library
 
 # What the disk has to be: itself, and what it grows to, which sgdisk and e2fsck have found sound.
@@ -24,3 +33,4 @@ done
 # shellcheck disable=SC2086
 python3 "$TEST_TOP/tests/lib/matrix.py" "$TEST_MNT" "$TEST_TMP/reference" $forms
 umount_library
+kill $server
