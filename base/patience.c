@@ -7,6 +7,7 @@
 
 static _Thread_local patience_lost_fn *lost_fn;
 static _Thread_local void *lost_arg;
+static _Thread_local bool is_casual;
 
 void patience_set(patience_lost_fn *lost, void *arg)
 {
@@ -35,4 +36,17 @@ void patience_limit_begin(struct patience_limit *limit, int64_t ms)
 void patience_limit_end(struct patience_limit *limit)
 {
 	patience_set(limit->outer, limit->outer_arg);
+}
+
+bool patience_casual(bool casual)
+{
+	const bool was = is_casual;
+
+	is_casual = casual;
+	return was;
+}
+
+bool patience_is_casual(void)
+{
+	return is_casual;
 }

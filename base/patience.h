@@ -34,4 +34,12 @@ struct patience_limit {
 void patience_limit_begin(struct patience_limit *limit, int64_t ms);
 void patience_limit_end(struct patience_limit *limit);
 
+/*
+ * Whoever only looks around (a listing, a survey of all templates) is no reason to read
+ * all of a file: what would need that is refused to him (-EAGAIN), and done for who
+ * asks for the file itself. Returns what it was, for this thread.
+ */
+bool patience_casual(bool casual);
+bool patience_is_casual(void);
+
 #endif

@@ -35,12 +35,15 @@ uint64_t resolve_size(struct context *context, struct template *t)
 	_cleanup_(tags_done) struct tags start = { 0 };
 	_cleanup_(template_unrefp) struct template *met = NULL;
 	uint64_t size = 0;
+	bool was_casual;
 
 	/* An index's word for a remote one: to ask the server would take as long as the network does. */
 	if (t->url && t->size)
 		return t->size;
+	was_casual = patience_casual(true);
 	if (registry_meet(context, t, &met, NULL) == 0 && discover(context, met, &start, NULL, NULL) == 0)
 		(void)tags_get_u64(&start, "size", &size);
+	(void)patience_casual(was_casual);
 	return size;
 }
 

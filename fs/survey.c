@@ -94,6 +94,7 @@ static void *run(void *arg)
 	struct template *t;
 
 	patience_set(is_ending, s);
+	(void)patience_casual(true);
 	while ((t = next(s))) {
 		if (t->url && !t->hidden)
 			look_at(s, t);

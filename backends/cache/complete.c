@@ -6,6 +6,7 @@
 #include "backends/costs.h"
 #include "backends/library/library.h"
 #include "base/bytes.h"
+#include "base/patience.h"
 #include "base/text.h"
 
 #define STEP (256 * KiB)
@@ -26,6 +27,10 @@ static int complete_open(const struct opening *opening, struct image *below, str
 {
 	uint8_t byte;
 	int r = 0;
+
+	if (patience_is_casual() && !is_whole(below))
+		return fail(why, -EAGAIN, "to know what is in '%s' all of it would have to be here",
+			    opening->template->path);
 
 	for (uint64_t at = 0; r == 0 && at < below->size; at += STEP) {
 		const uint64_t n = min_u64(STEP, below->size - at);

@@ -11,6 +11,7 @@
 #include "backends/cache/store.h"
 #include "backends/costs.h"
 #include "backends/library/library.h"
+#include "base/patience.h"
 #include "base/size.h"
 
 /* What --memory is by default, for those who open without a daemon. */
@@ -305,6 +306,9 @@ static int stream_fill(struct stream *s, const struct opening *opening, struct i
 	r = take_fingerprint(below, &fingerprint, why);
 	if (r < 0 || load_index(s->format, opening, below, fingerprint, &s->index) == 0)
 		return r;
+	if (patience_is_casual())
+		return fail(why, -EAGAIN, "to know what is in the %s all of it would have to be read",
+			    s->format->name);
 	r = make_index(s->format, &src, min_u64(memory / 8, INDEX_MAX), &s->index, why);
 	if (r == 0)
 		save_index(s->format, opening, fingerprint, &s->index);

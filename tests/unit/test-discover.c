@@ -9,6 +9,7 @@
 
 #include "backends/discover.h"
 #include "backends/library/library.h"
+#include "base/patience.h"
 #include "tests/unit/cachebench.h"
 
 struct fixture {
@@ -177,6 +178,27 @@ static void an_index_is_held_to_its_word(void **state)
 	assert_is_none(x, "x-bad", -EBADMSG, "holds an image of 8388608 bytes, the index says size=8388096");
 }
 
+/* A listing, or the survey of a library of hundreds, is not to fetch and decode them all. */
+static void who_looks_around_does_not_have_files_read(void **state)
+{
+	struct fixture *x = *state;
+	_cleanup_(tags_done) struct tags facts = { 0 };
+	struct why why = { "" };
+
+	sh("gzip -c disk >g.gz && qemu-img convert -O vmdk disk v.vmdk && cp v.vmdk w.vmdk && xz w.vmdk");
+	(void)patience_casual(true);
+	assert_is_none(x, "g", -EAGAIN, "all of it would have to be read");
+	assert_is_none(x, "w", -EAGAIN, "all of it would have to be here");
+	assert_is(x, "v", NULL, "vmdk");
+	(void)patience_casual(false);
+	assert_is(x, "g", "gzip", "raw");
+	assert_is(x, "w", "xz", "vmdk");
+	/* What somebody has asked for is known, then. */
+	(void)patience_casual(true);
+	assert_int_equal(look(x, "g", &facts, NULL, &why), 0);
+	(void)patience_casual(false);
+}
+
 /* A size that is no multiple of a sector is not for the reader in the process. QEMU takes what it takes. */
 static void what_our_reader_does_not_know_is_qemus(void **state)
 {
@@ -216,6 +238,7 @@ int main(void)
 		TEST(what_was_found_is_remembered),
 		TEST(who_says_raw_is_believed),
 		TEST(an_index_is_held_to_its_word),
+		TEST(who_looks_around_does_not_have_files_read),
 		TEST(what_our_reader_does_not_know_is_qemus),
 		TEST(what_can_not_be_read_is_refused),
 	};
