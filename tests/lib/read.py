@@ -53,14 +53,18 @@ def backwards(fd, size, out):
         end = start
 
 
+def next_data(fd, at, size):
+    try:
+        return os.lseek(fd, at, os.SEEK_DATA)
+    except OSError:
+        return size
+
+
 def holes(fd, size, out):
     at = 0
     n_holes = 0
     while at < size:
-        try:
-            data = os.lseek(fd, at, os.SEEK_DATA)
-        except OSError:
-            data = size
+        data = next_data(fd, at, size)
         if data < at:
             sys.exit(f"SEEK_DATA from {at} went back to {data}")
         n_holes += data > at
@@ -72,6 +76,9 @@ def holes(fd, size, out):
         if at == size:
             break
         hole = os.lseek(fd, at, os.SEEK_HOLE)
+        # What was data while nobody knew better may be decoded, and known to be zero, since then.
+        if hole == at and at < next_data(fd, at, size):
+            continue
         if not at < hole <= size:
             sys.exit(f"SEEK_HOLE from data at {at} gave {hole}, size {size}")
         while at < hole:
