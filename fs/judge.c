@@ -7,6 +7,7 @@
 #include "backends/library/signature.h"
 #include "backends/net/net.h"
 #include "base/bytes.h"
+#include "base/read.h"
 #include "base/text.h"
 
 /* A signature has some hundred bytes. */
@@ -21,7 +22,6 @@ struct signature_judge {
 static int read_signature(struct template *t, struct net_body *ret, struct why *why)
 {
 	_cleanup_close_ int fd = -1;
-	ssize_t n;
 	int r = template_open_sig(t, &fd, why);
 
 	if (r < 0)
@@ -29,11 +29,7 @@ static int read_signature(struct template *t, struct net_body *ret, struct why *
 	ret->bytes = malloc(SIGNATURE_MAX);
 	if (!ret->bytes)
 		return -ENOMEM;
-	n = read(fd, ret->bytes, SIGNATURE_MAX);
-	if (n < 0)
-		return fail(why, -errno, "'%s' can't be read: %s", t->sig_path, strerror(errno));
-	ret->count = (size_t)n;
-	return 0;
+	return read_up_to(fd, t->sig_path, ret->bytes, SIGNATURE_MAX, 0, &ret->count, why);
 }
 
 static int get_signature(const struct signature_judge *s, struct net_body *ret, struct why *why)

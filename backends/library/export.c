@@ -15,6 +15,7 @@
 
 #include "backends/library/private.h"
 #include "backends/nbd/address.h"
+#include "base/read.h"
 
 static uint64_t run_word;
 
@@ -37,25 +38,6 @@ static char *identity_of(const char *canonical, const struct stat *st)
 			(int64_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec, (uint64_t)st->st_ino, run_word);
 }
 
-static int read_text(int fd, const char *shown, char *buf, size_t room, size_t *ret_count, struct why *why)
-{
-	size_t have = 0;
-
-	while (have < room) {
-		ssize_t n = pread(fd, buf + have, room - have, (off_t)have);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail(why, -errno, "'%s' can't be read: %s", shown, strerror(errno));
-		if (n == 0)
-			break;
-		have += (size_t)n;
-	}
-	*ret_count = have;
-	return 0;
-}
-
 int template_attach_export(struct template *t, struct place *place, const char *relative, const char *shown,
 			   const struct spot *spot, bool allow_commands, struct why *why)
 {
@@ -69,7 +51,7 @@ int template_attach_export(struct template *t, struct place *place, const char *
 	if (r == 0)
 		r = template_attach_file(t, place, relative, shown, &st, why);
 	if (r == 0)
-		r = read_text(fd, shown, text, sizeof(text), &count, why);
+		r = read_up_to(fd, shown, text, sizeof(text), 0, &count, why);
 	if (r == 0)
 		r = nbd_address_parse(text, count, shown, &address, why);
 	if (r < 0)

@@ -20,6 +20,7 @@
 #include "backends/library/private.h"
 #include "backends/library/value.h"
 #include "base/log.h"
+#include "base/read.h"
 
 /* What SOURCE means. */
 
@@ -406,7 +407,8 @@ static int read_whole(int fd, const struct stat *st, const char *shown, char **r
 {
 	_cleanup_free_ char *bytes = NULL;
 	struct stat after;
-	size_t have = 0;
+	size_t have;
+	int r;
 
 	if ((uint64_t)st->st_size > INDEX_BYTES_MAX)
 		return fail(why, -EFBIG, "'%s' has %" PRIu64 " bytes, an index may have %" PRIu64, shown,
@@ -414,17 +416,9 @@ static int read_whole(int fd, const struct stat *st, const char *shown, char **r
 	bytes = malloc(st->st_size + 1);
 	if (!bytes)
 		return -ENOMEM;
-	while (have < (size_t)st->st_size) {
-		ssize_t n = pread(fd, bytes + have, st->st_size - have, have);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail(why, -errno, "'%s' can't be read: %s", shown, strerror(errno));
-		if (n == 0)
-			break;
-		have += n;
-	}
+	r = read_up_to(fd, shown, bytes, (size_t)st->st_size, 0, &have, why);
+	if (r < 0)
+		return r;
 	if (fstat(fd, &after) < 0 || after.st_size != st->st_size || have != (size_t)st->st_size ||
 	    after.st_mtim.tv_sec != st->st_mtim.tv_sec || after.st_mtim.tv_nsec != st->st_mtim.tv_nsec)
 		return fail(why, -EAGAIN, "'%s' is being written", shown);

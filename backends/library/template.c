@@ -15,6 +15,7 @@
 #include "backends/net/object.h"
 #include "base/arch.h"
 #include "base/bytes.h"
+#include "base/read.h"
 #include "base/text.h"
 
 struct template *template_new(void)
@@ -98,18 +99,10 @@ static int replace_text(char **to, const char *text)
 
 static int read_fully(int fd, uint8_t *buf, size_t count, uint64_t offset, const char *shown, struct why *why)
 {
-	for (size_t have = 0; have < count;) {
-		ssize_t n = pread(fd, buf + have, count - have, (off_t)(offset + have));
+	size_t have;
+	int r = read_up_to(fd, shown, buf, count, offset, &have, why);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail(why, -errno, "'%s' can't be read: %s", shown, strerror(errno));
-		if (n == 0)
-			return fail(why, -EIO, "'%s' became shorter while it was read", shown);
-		have += (size_t)n;
-	}
-	return 0;
+	return r == 0 && have < count ? fail(why, -EIO, "'%s' became shorter while it was read", shown) : r;
 }
 
 /*
