@@ -31,6 +31,8 @@ static int start_tags(const struct template *t, struct tags *ret)
 		r = tags_set(ret, "format", t->format);
 	if (r == 0 && t->expand)
 		r = tags_set_u64(ret, "grow", t->expand);
+	if (r == 0 && t->lvexpand)
+		r = tags_set(ret, "lvgrow", t->lvexpand);
 	return r;
 }
 

@@ -24,6 +24,7 @@ static void lv_offer(const struct tags *state, const struct tags *want, struct o
 	offer_arg(&x, "lv", name);
 	offer_set(&x, "lv", name);
 	offer_drop(&x, "grow");
+	offer_drop(&x, "lvgrow");
 	offer_drop(&x, "whole");
 	offer_end(&x, cost_of(state, COST_LV_OPEN, COST_MAP_PER_MIB));
 }

@@ -15,6 +15,7 @@ static void resize_offer(const struct tags *state, const struct tags *want, stru
 {
 	char have_text[SIZE_TEXT_MAX], want_text[SIZE_TEXT_MAX];
 	const char *expand = tags_get(want, "expand") ?: tags_get(state, "grow");
+	const char *volume = tags_get(want, "lvexpand") ?: tags_get(state, "lvgrow");
 	uint64_t have_size, want_size;
 	struct offer x;
 
@@ -34,10 +35,13 @@ static void resize_offer(const struct tags *state, const struct tags *want, stru
 	offer_arg(&x, "size", tags_get(want, "size"));
 	if (expand)
 		offer_arg(&x, "expand", expand);
+	if (volume)
+		offer_arg(&x, "lvexpand", volume);
 	if (tags_has(want, "content"))
 		offer_arg(&x, "content", tags_get(want, "content"));
 	offer_set(&x, "size", tags_get(want, "size"));
 	offer_drop(&x, "grow");
+	offer_drop(&x, "lvgrow");
 	offer_drop(&x, "whole");
 	offer_end(&x, COST_RESIZE_OPEN + COST_MAP_PER_MIB * (want_size >> 20));
 }
@@ -103,11 +107,12 @@ static int grow_content(struct job *j, const struct content *c, struct image *gr
 {
 	_cleanup_(map_draft_freep) struct map_draft *draft = map_draft_new(grown->size, grown);
 	_cleanup_(text_done) struct text line = TEXT_EMPTY;
+	const struct growth how = { .volume = j->how->volume };
 	int r;
 
 	if (!draft)
 		return -ENOMEM;
-	r = c->ops->grow(grown, c, draft, &line, why);
+	r = c->ops->grow(grown, c, &how, draft, &line, why);
 	if (r < 0)
 		return fail_at(why, r, "%s", j->container);
 	if (r == CONTENT_FITS) {
@@ -207,12 +212,12 @@ static int grow_partitioned(struct job *j, struct why *why)
 	const struct table *t = &j->table;
 	char have_text[SIZE_TEXT_MAX], want_text[SIZE_TEXT_MAX];
 	const struct partition *p;
-	uint64_t length = 0;
+	struct table_growth growth = { 0 };
 	int r;
 
 	r = choose(j, &p, why);
 	if (r == 0)
-		r = t->ops->grow(j->below, t, p, j->draft, &length, why);
+		r = t->ops->grow(j->below, t, p, j->draft, &growth, why);
 	if (r < 0)
 		return r;
 	if (!p) {
@@ -221,14 +226,14 @@ static int grow_partitioned(struct job *j, struct why *why)
 	}
 	(void)snprintf(j->container, sizeof(j->container), "partition %u", p->number);
 	size_human(have_text, p->length);
-	if (length == p->length) {
+	if (growth.length == p->length) {
 		text_add(&j->describe, "    %s: partition %u stays %s: too little room for a MiB more\n",
 			 t->ops->name, p->number, have_text);
 		return 0;
 	}
 	text_add(&j->describe, "    %s: partition %u grown from %s to %s\n", t->ops->name, p->number, have_text,
-		 size_human(want_text, length));
-	return grow_container(j, p->start, p->length, length, why);
+		 size_human(want_text, growth.length));
+	return grow_container(j, p->start, p->length, growth.length, why);
 }
 
 static int grow_bare(struct job *j, struct why *why)
@@ -281,7 +286,8 @@ static int resize_open_step(const struct opening *opening, struct image *below, 
 			    struct why *why)
 {
 	const struct tags *args = &opening->step->args;
-	struct resize how = { .keep_content = tags_is(args, "content", "none") };
+	struct resize how = { .keep_content = tags_is(args, "content", "none"),
+			      .volume = tags_get(args, "lvexpand") };
 	uint64_t number = 0;
 
 	if (!tags_get_u64(args, "size", &how.size))

@@ -13,6 +13,7 @@ struct resize {
 	unsigned partition; /* number; 0: the last one on the disk by start */
 	bool disk_only;	    /* expand=none */
 	bool keep_content;  /* content=none: disk and partition only */
+	const char *volume; /* lvexpand: the logical volume that takes the room; NULL: not said; borrowed */
 };
 
 int resize_open(const struct resize *how, struct image *below, struct image **ret, struct why *why);

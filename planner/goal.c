@@ -35,7 +35,7 @@ static const struct goal_key keys[] = {
 	{ "content", "content=none", "size", GOAL_ONLY_NONE },
 	{ "sparse", "sparse", NULL, GOAL_FLAG },
 	{ "lv", "lv=VG-LV", NULL, GOAL_WORD },
-	{ "lvexpand", "lvexpand=VG-LV", NULL, GOAL_WORD },
+	{ "lvexpand", "lvexpand=VG-LV", "size", GOAL_WORD },
 	{ "compat", "compat=VERSION", NULL, GOAL_WORD },
 	{ "cluster", "cluster=SIZE", NULL, GOAL_SIZE },
 	{ "fixed", "fixed", NULL, GOAL_FLAG },

@@ -23,6 +23,7 @@
  *	size=BYTES     the virtual size
  *	arch=x86_64    normalised
  *	grow=N         the partition that the library says takes the room (start only, optional)
+ *	lvgrow=LV      the logical volume that the library says takes it (start only, optional)
  *	expand=N|none  asked for: the partition that takes the room; none grows the disk alone
  *	content=none   asked for: grow disk and partition, leave the filesystem alone
  *	partition=N    the state is that partition alone; `size` stays the disk's, for nobody

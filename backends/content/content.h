@@ -18,6 +18,17 @@ struct content {
 	uint64_t size;	  /* bytes the content takes of its container; 0 when it doesn't say */
 };
 
+/* What is asked of `grow` besides the room. */
+struct growth {
+	/*
+	 * The logical volume that takes it, as somebody named it: "VG-LV", "/dev/VG/LV";
+	 * NULL: the content chooses. What has no volumes refuses to be given one.
+	 */
+	const char *volume;
+};
+
+struct unused;
+
 /* Outcomes of `grow` besides 0 and a negative errno. */
 #define CONTENT_FITS 1 /* it can't use the room: too little for a useful unit */
 
@@ -42,9 +53,29 @@ struct content_ops {
 	 * `describe` gets one line for the plan, without indentation or newline:
 	 * "ext4 grown from 6G to 20G, 48 to 160 groups".
 	 */
-	int (*grow)(struct image *grown, const struct content *c, struct map_draft *draft,
-		    struct text *describe, struct why *why);
+	int (*grow)(struct image *grown, const struct content *c, const struct growth *how,
+		    struct map_draft *draft, struct text *describe, struct why *why);
 	const char *why_not; /* goes on "... can't be grown: ", lower case, no full stop */
+	/*
+	 * It can be grown, but nobody means it who doesn't name it: swap space, a
+	 * partition that firmware reads.
+	 */
+	bool only_named;
+	/*
+	 * Tells the runs of bytes that nothing reads before it has written them (unused.h):
+	 * free blocks, unused tails of tables. What is in doubt is used. NULL: all of it
+	 * is. -EOPNOTSUPP with the reason where nobody can say: a log that has to be
+	 * replayed first; -EBADMSG for damage; then all of it is used, too. Runs outwards of what the
+	 * filesystem itself takes, up to the container's end, are the caller's.
+	 */
+	int (*unused)(struct image *container, const struct content *c, struct unused *u, struct why *why);
+	/*
+	 * The container moves on its disk, from byte `from` to byte `to`: paints what in
+	 * it says where it stands. NULL: nothing does. Same errors as `grow`. `draft` stands over
+	 * `container`.
+	 */
+	int (*move)(struct image *container, const struct content *c, uint64_t from, uint64_t to,
+		    struct map_draft *draft, struct why *why);
 	/*
 	 * Its own records stand at the end of the container, which therefore must
 	 * not grow either, not even with the content left alone.

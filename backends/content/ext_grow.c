@@ -639,8 +639,8 @@ static int plan_geometry(struct plan *p, struct disk_ext_super *ret_super, struc
 	return p->grown ? 0 : -ENOMEM;
 }
 
-int ext_grow(struct image *grown, const struct content *c, struct map_draft *draft, struct text *describe,
-	     struct why *why)
+int ext_grow(struct image *grown, const struct content *c, const struct growth *how, struct map_draft *draft,
+	     struct text *describe, struct why *why)
 {
 	_cleanup_(plan_done) struct plan p = { .img = grown };
 	struct disk_ext_super old;

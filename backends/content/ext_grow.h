@@ -5,7 +5,7 @@
 #include "backends/content/content.h"
 
 /* content_ops.grow for ext. */
-int ext_grow(struct image *grown, const struct content *c, struct map_draft *draft, struct text *describe,
-	     struct why *why);
+int ext_grow(struct image *grown, const struct content *c, const struct growth *how, struct map_draft *draft,
+	     struct text *describe, struct why *why);
 
 #endif

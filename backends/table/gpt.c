@@ -434,7 +434,7 @@ static int new_last_usable(const struct gpt *g, const struct table *t, uint64_t 
 }
 
 static int gpt_grow(struct image *disk, const struct table *t, const struct partition *partition,
-		    struct map_draft *draft, uint64_t *ret_length, struct why *why)
+		    struct map_draft *draft, struct table_growth *ret, struct why *why)
 {
 	const struct gpt *g = t->raw;
 	const struct disk_gpt_header *disk_header = (const void *)g->disk_header;
@@ -458,8 +458,7 @@ static int gpt_grow(struct image *disk, const struct table *t, const struct part
 		}
 	}
 	paint_headers(g, last_usable + array_room(g) + 1, array_crc, draft);
-	if (partition)
-		*ret_length = length;
+	*ret = (struct table_growth){ .length = length };
 	return map_draft_error(draft);
 }
 

@@ -332,7 +332,7 @@ static int check_growable(const uint8_t sector[512], const struct table *t, cons
 }
 
 static int mbr_grow(struct image *disk, const struct table *t, const struct partition *partition,
-		    struct map_draft *draft, uint64_t *ret_length, struct why *why)
+		    struct map_draft *draft, struct table_growth *ret, struct why *why)
 {
 	struct disk_mbr_entry entry;
 	uint64_t size = map_draft_size(draft), at, end;
@@ -345,7 +345,7 @@ static int mbr_grow(struct image *disk, const struct table *t, const struct part
 		return r;
 	end = align_down(min_u64(size, SECTORS_MAX * SECTOR), ALIGNMENT);
 	if (end <= partition->start + partition->length) {
-		*ret_length = partition->length;
+		*ret = (struct table_growth){ .length = partition->length };
 		return 0;
 	}
 	at = ENTRIES + (partition->number - 1) * sizeof(entry);
@@ -353,7 +353,7 @@ static int mbr_grow(struct image *disk, const struct table *t, const struct part
 	put_chs(entry.chs_last, end / SECTOR - 1);
 	put_le32(entry.count, (uint32_t)((end - partition->start) / SECTOR));
 	map_draft_bytes(draft, at, &entry, sizeof(entry));
-	*ret_length = end - partition->start;
+	*ret = (struct table_growth){ .length = end - partition->start };
 	return map_draft_error(draft);
 }
 

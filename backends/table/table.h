@@ -42,6 +42,13 @@ void table_done(struct table *t);
 const struct partition *table_last(const struct table *t);
 const struct partition *table_number(const struct table *t, unsigned number);
 
+/* What growing did to the partitions. */
+struct table_growth {
+	uint64_t length; /* bytes, of the partition that grew */
+	/* Bytes by which all that start behind it have moved up, as one; 0: they stay. */
+	uint64_t shift;
+};
+
 struct table_ops {
 	const char *name; /* "gpt", "mbr" */
 	/*
@@ -54,13 +61,13 @@ struct table_ops {
 	/*
 	 * Paints the table of a disk grown to map_draft_size(draft) bytes: the
 	 * backup moved to the new end, `partition` (one of t's; NULL: none, the disk
-	 * grows alone) as long as it can be. Numbers, GUIDs, names, flags and all
-	 * starts stay. `draft` stands over `disk`. Returns 0 and the new length of
-	 * the partition in bytes; -EOPNOTSUPP when it can't grow (something stands
-	 * behind it, the format's limit), with the reason.
+	 * grows alone) as long as it can be. Numbers, GUIDs, names, flags and its
+	 * start stay; what stands behind it is moved to the new end, by painting it there
+	 * as it is below. `draft` stands over `disk`. What the partition gained is the caller's to
+	 * paint. -EOPNOTSUPP when it can't grow (the format's limit), with the reason.
 	 */
 	int (*grow)(struct image *disk, const struct table *t, const struct partition *partition,
-		    struct map_draft *draft, uint64_t *ret_length, struct why *why);
+		    struct map_draft *draft, struct table_growth *ret, struct why *why);
 };
 
 /*

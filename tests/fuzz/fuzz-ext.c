@@ -83,7 +83,7 @@ static void grow(struct image *base, const struct content *c)
 	check(map_seal(map_draft_new(size, base), "fuzz", NULL, &at_size, NULL) == 0);
 	draft = map_draft_new(size, at_size);
 	check(draft != NULL);
-	r = ext_content.grow(at_size, c, draft, NULL, &why);
+	r = ext_content.grow(at_size, c, &(struct growth){ 0 }, draft, NULL, &why);
 	if (r == 0) {
 		struct content again;
 

@@ -53,12 +53,12 @@ static inline void fuzz_grow(struct image *disk, const struct table *t, const st
 {
 	_cleanup_(map_draft_freep) struct map_draft *draft = map_draft_new(FUZZ_GROWN, disk);
 	_cleanup_(image_unrefp) struct image *img = NULL;
-	uint64_t length = 0;
+	struct table_growth growth = { 0 };
 	struct why why = { "" };
 	int r;
 
 	MUST(draft);
-	r = t->ops->grow(disk, t, p, draft, &length, &why);
+	r = t->ops->grow(disk, t, p, draft, &growth, &why);
 	if (r < 0) {
 		MUST(why.text[0]);
 		fuzz_check_text(why.text);
@@ -66,7 +66,7 @@ static inline void fuzz_grow(struct image *disk, const struct table *t, const st
 	}
 	MUST(r == 0);
 	MUST(map_seal(take(draft), "fuzz", NULL, &img, &why) == 0);
-	fuzz_check_grown(img, t, p, length);
+	fuzz_check_grown(img, t, p, growth.length);
 }
 
 static inline void fuzz_table(const uint8_t *bytes, size_t count)

@@ -112,7 +112,7 @@ static int grow_image(struct grown *g, uint64_t to)
 		return r;
 	draft = map_draft_new(to, g->at_size);
 	assert_non_null(draft);
-	r = ext_content.grow(g->at_size, &g->content, draft, &describe, &g->why);
+	r = ext_content.grow(g->at_size, &g->content, &(struct growth){ 0 }, draft, &describe, &g->why);
 	g->reads = testimage_count(g->base);
 	assert_int_equal(text_take(&describe, &g->describe), 0);
 	if (r == 0)

@@ -21,14 +21,14 @@ static int grow(struct image *below, uint64_t size, unsigned number, struct imag
 	_cleanup_(table_done) struct table t = { 0 };
 	_cleanup_(map_draft_freep) struct map_draft *draft = map_draft_new(size, below);
 	const struct partition *p = NULL;
-	uint64_t length = 0;
+	struct table_growth growth = { 0 };
 	int r = table_read(below, &t, why);
 
 	if (r != 0)
 		return r;
 	if (number && !(p = table_number(&t, number)))
 		return -ENOENT;
-	r = t.ops->grow(below, &t, p, draft, &length, why);
+	r = t.ops->grow(below, &t, p, draft, &growth, why);
 	if (r < 0)
 		return r;
 	r = map_seal(take(draft), "test", NULL, ret, why);
@@ -36,7 +36,7 @@ static int grow(struct image *below, uint64_t size, unsigned number, struct imag
 		_cleanup_(table_done) struct table after = { 0 };
 
 		assert_int_equal(table_read(*ret, &after, NULL), 0);
-		assert_int_equal(table_number(&after, number)->length, length);
+		assert_int_equal(table_number(&after, number)->length, growth.length);
 	}
 	return r;
 }
@@ -139,10 +139,10 @@ static void test_reads_little(void **state)
 	{
 		_cleanup_(table_done) struct table t = { 0 };
 		_cleanup_(map_draft_freep) struct map_draft *draft = map_draft_new(80 * MiB, disk);
-		uint64_t length;
+		struct table_growth growth;
 
 		assert_int_equal(table_read(disk, &t, NULL), 0);
-		assert_int_equal(t.ops->grow(disk, &t, table_last(&t), draft, &length, NULL), 0);
+		assert_int_equal(t.ops->grow(disk, &t, table_last(&t), draft, &growth, NULL), 0);
 		assert_true(testimage_count(disk).bytes <= 18 * KiB);
 		assert_true(testimage_count(disk).reads <= 3);
 	}

@@ -16,12 +16,14 @@ static int grow(struct image *below, uint64_t size, unsigned number, struct imag
 {
 	_cleanup_(table_done) struct table t = { 0 };
 	_cleanup_(map_draft_freep) struct map_draft *draft = map_draft_new(size, below);
+	struct table_growth growth = { 0 };
 	int r = table_read(below, &t, why);
 
 	if (r != 0)
 		return r;
 	assert_string_equal(t.ops->name, "mbr");
-	r = t.ops->grow(below, &t, number ? table_number(&t, number) : NULL, draft, ret_length, why);
+	r = t.ops->grow(below, &t, number ? table_number(&t, number) : NULL, draft, &growth, why);
+	*ret_length = growth.length;
 	return r < 0 ? r : map_seal(take(draft), "test", NULL, ret, why);
 }
 

@@ -146,6 +146,12 @@ static void names_have_plans(void **state)
 		{ RAW, "t@content=none@20G@expand=4.raw", "file > resize(content=none expand=4 size=20G)" },
 		/* nothing grows, so there is nothing to say about it */
 		{ RAW, "t@6G@expand=1.raw", "file" },
+		{ RAW, "t@6G@lvexpand=vg-root.raw", "file" },
+		{ RAW, "t@20G@lvexpand=vg-root.raw", "file > resize(lvexpand=vg-root size=20G)" },
+		{ XZ_GROW " lvgrow=/dev/vg/root", "t@20G.raw",
+		  "file > xz > cache > resize(expand=2 lvexpand=/dev/vg/root size=20G)" },
+		{ XZ_GROW " lvgrow=/dev/vg/root", "t@20G@lvexpand=vg-home.raw",
+		  "file > xz > cache > resize(expand=2 lvexpand=vg-home size=20G)" },
 		{ RAW, "t@6G@expand=none.raw", "file" },
 		{ XZ, "t@6G@content=none.qcow2", "file > xz > cache > qcow2" },
 		{ XZ, "t@6G@content=none@expand=2.raw", "file > xz > cache" },
@@ -237,7 +243,6 @@ static void names_have_no_plan(void **state)
 		/* facts that no step heeds */
 		{ RAW, "t@sparse.raw", "nothing brings about sparse" },
 		{ XZ, "t@sparse@20G.qcow2", "nothing brings about sparse" },
-		{ RAW, "t@20G@lvexpand=vg-root.raw", "nothing brings about lvexpand=vg-root" },
 		{ RAW, "t@compat=0.10.raw", "nothing brings about compat=0.10" },
 		{ RAW, "t@compat=0.10.vmdk", "nothing brings about compat=0.10" },
 		{ RAW, "t@cluster=2M.vdi", "nothing brings about cluster=2M" },
