@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -81,6 +82,20 @@ int image_pread(struct image *img, void *buf, size_t count, uint64_t offset, str
 	assert(r <= 0);
 	log_detail("%s: pread count=%zu offset=%" PRIu64 "%s", it->ops->name, count, offset,
 		   r < 0 ? " failed" : "");
+	return r;
+}
+
+int image_fetch(struct image *img, uint64_t offset, uint64_t length, struct why *why)
+{
+	const uint64_t step = 64 * KiB, end = offset + length;
+	_cleanup_free_ uint8_t *buf = malloc(step);
+	int r = buf ? 0 : -ENOMEM;
+
+	image_hint(img, offset, length);
+	for (uint64_t n; r == 0 && offset < end; offset += n) {
+		n = min_u64(end - offset, step);
+		r = image_pread(img, buf, n, offset, why);
+	}
 	return r;
 }
 

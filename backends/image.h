@@ -185,6 +185,12 @@ DEFINE_CLEANUP(struct image *, image_unref);
 /* count may be 0. A range that is not inside the image is -EINVAL: a caller's mistake, not a reader's. */
 int image_pread(struct image *img, void *buf, size_t count, uint64_t offset, struct why *why);
 
+/*
+ * Reads the range for the sake of the images below, which keep what they fetch, and throws it
+ * away. A length of 0 is none; errors are those of reading.
+ */
+int image_fetch(struct image *img, uint64_t offset, uint64_t length, struct why *why);
+
 /* At the end of the image or behind it: a ZERO extent of length 0. */
 struct extent image_extent(struct image *img, uint64_t offset);
 

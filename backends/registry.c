@@ -310,16 +310,17 @@ int registry_open(struct context *context, struct template *template, const stru
 	for (size_t i = 0; i < plan->n_steps; before = &plan->step[i++].after) {
 		struct opening opening = { context, template, &plan->step[i] };
 		struct image *next = NULL;
+		const bool unwraps = takes_off(before, opening.step);
 
 		add_step(&key, &plan->step[i]);
 		/* How the disk was come by is one host's matter. */
 		if (offer_is_raw_disk(before))
 			add_step(&seed, &plan->step[i]);
-		if (takes_off(before, opening.step))
+		if (unwraps)
 			text_add(&identity, "%s%s", is_bare ? "\n" : ",", opening.step->backend);
 		if (key.error || seed.error || identity.error)
 			return -ENOMEM;
-		is_bare &= !takes_off(before, opening.step);
+		is_bare &= !unwraps;
 		opening.seed = seed.chars;
 		opening.identity = identity.chars;
 		r = open_step(&opening, key.chars, img, &next, why);

@@ -263,30 +263,17 @@ static bool qcow2_is_far(struct image *img, const struct unit *unit)
 	return false;
 }
 
-/* Read, and thrown away: the image below keeps what it has fetched. */
-static int bring_piece(struct image *below, const struct piece *p, uint8_t buf[static CHUNK], struct why *why)
-{
-	int r = 0;
-
-	for (uint64_t n, done = 0; r == 0 && done < p->place.length; done += n) {
-		n = min_u64(p->place.length - done, CHUNK);
-		r = image_pread(below, buf, n, p->place.at + done, why);
-	}
-	return r;
-}
-
 static int qcow2_bring(struct image *img, const struct unit *unit, struct why *why)
 {
 	const struct qcow2 *q = (const struct qcow2 *)img;
 	const uint64_t end = unit->offset + unit->length;
-	_cleanup_free_ uint8_t *buf = malloc(CHUNK);
-	int r = buf ? 0 : -ENOMEM;
+	int r = 0;
 
 	qcow2_hint(img, unit->offset, unit->length);
 	for (uint64_t at = unit->offset; r == 0 && at < end;) {
 		const struct piece p = piece_at(q, at, end);
 
-		r = bring_piece(img->below, &p, buf, why);
+		r = image_fetch(img->below, p.place.at, p.place.length, why);
 		at += p.length;
 	}
 	return r;

@@ -255,19 +255,14 @@ static int qemu_nbd_open(const struct opening *opening, struct image *below, str
 	return 0;
 }
 
-static bool is_plain(const struct tags *state)
-{
-	return !tags_has(state, "at") && !tags_has(state, "codec") && !tags_has(state, "made");
-}
-
 static void qemu_nbd_offer(const struct tags *state, const struct tags *want, struct offers *o)
 {
 	const char *name = tags_get(state, "format");
 	struct offer x;
 
-	if (!is_plain(state))
+	if (!name || !offer_is_disk(state, name))
 		return;
-	if (name && strcmp(name, "luks") == 0)
+	if (strcmp(name, "luks") == 0)
 		offer_refusal(o, "a LUKS image can't be read without its key");
 	if (!find_format(name) || !tags_is(state, "whole", "yes"))
 		return;

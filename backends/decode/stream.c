@@ -179,23 +179,6 @@ static bool stream_is_far(struct image *img, const struct unit *unit)
 	       (!image_is_here(img->below, at, count) || (also && !image_is_here(img->below, also_at, also)));
 }
 
-/* Read, and thrown away: the image below keeps what it has fetched. */
-static int bring_range(struct image *below, uint64_t at, uint64_t count, struct why *why)
-{
-	_cleanup_free_ uint8_t *buf = malloc(64 * KiB);
-	int r = buf ? 0 : -ENOMEM;
-
-	image_hint(below, at, count);
-	while (r == 0 && count) {
-		size_t n = min_u64(64 * KiB, count);
-
-		r = image_pread(below, buf, n, at, why);
-		at += n;
-		count -= n;
-	}
-	return r;
-}
-
 static int stream_bring(struct image *img, const struct unit *unit, struct why *why)
 {
 	const struct stream *s = (const struct stream *)img;
@@ -205,8 +188,8 @@ static int stream_bring(struct image *img, const struct unit *unit, struct why *
 	unit_range(&s->index, unit->index, &at, &count);
 	if (s->format->also)
 		s->format->also(&s->index, unit->index, &also_at, &also);
-	r = bring_range(img->below, at, count, why);
-	return r == 0 ? bring_range(img->below, also_at, also, why) : r;
+	r = image_fetch(img->below, at, count, why);
+	return r == 0 ? image_fetch(img->below, also_at, also, why) : r;
 }
 
 static void stream_describe(struct image *img, struct text *t)

@@ -125,14 +125,8 @@ static bool xz_is_far(struct image *img, const struct unit *unit)
 static int xz_bring(struct image *img, const struct unit *unit, struct why *why)
 {
 	const struct xz_block *b = &((struct xz *)img)->table.block[unit->index];
-	const uint64_t end = b->at + xz_block_room(b);
-	_cleanup_free_ uint8_t *buf = malloc(64 * KiB);
-	int r = buf ? 0 : -ENOMEM;
 
-	image_hint(img->below, b->at, end - b->at);
-	for (uint64_t at = b->at; r == 0 && at < end; at += min_u64(64 * KiB, end - at))
-		r = image_pread(img->below, buf, min_u64(64 * KiB, end - at), at, why);
-	return r;
+	return image_fetch(img->below, b->at, xz_block_room(b), why);
 }
 
 /* A block may need more than its stream's first one showed, but never more than the limit. */
