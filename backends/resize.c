@@ -216,6 +216,9 @@ static int grow_partitioned(struct job *j, struct why *why)
 	int r;
 
 	r = choose(j, &p, why);
+	if (r == 0 && p && p->use && p->use->no_growth)
+		return fail(why, -EOPNOTSUPP, "partition %u %s; @expand=none grows the disk alone", p->number,
+			    p->use->no_growth);
 	if (r == 0)
 		r = t->ops->grow(j->below, t, p, j->draft, &growth, why);
 	if (r < 0)

@@ -10,8 +10,8 @@
  *	-1          backup header: its own place, its own checksum, the same array
  *
  * Growing moves the backup to the new end, where the array is shown a second
- * time by an alias, and changes 8 bytes of one entry and 28 of the header. The
- * sector's size is not recorded anywhere: the header stands at 512 or at 4096.
+ * time by an alias, and changes 16 bytes of the entries that grow or move and 28
+ * of the header. The sector's size is not recorded anywhere: the header stands at 512 or at 4096.
  *
  * A table whose primary is damaged is refused even if the backup is sound. The
  * guest's kernel doesn't look at the backup either, unless told so, and growth
@@ -25,6 +25,8 @@
 #include <lzma.h>
 #include <stdio.h>
 
+#include "backends/table/protective.h"
+#include "backends/table/stretch.h"
 #include "base/bytes.h"
 #include "base/size.h"
 #include "base/utf.h"
@@ -57,12 +59,7 @@ struct disk_gpt_entry {
 };
 _Static_assert(sizeof(struct disk_gpt_entry) == 128, "gpt entry");
 
-#define MBR_ENTRIES   446
-#define MBR_SIGNATURE 510
-#define EE	      0xee
-
-#define BOOTABLE  (UINT64_C(1) << 2) /* "legacy BIOS bootable" */
-#define ALIGNMENT MiB
+#define BOOTABLE (UINT64_C(1) << 2) /* "legacy BIOS bootable" */
 
 /* What a header may make us allocate; PARTITIONS_MAX entries of the usual size are an eighth of it. */
 #define ARRAY_MAX MiB
@@ -238,17 +235,6 @@ static int load_primary(struct image *disk, struct gpt **ret, struct why *why)
 			    : "");
 }
 
-/* Linux goes by the same rule: no gpt without an mbr that protects it. */
-static bool mbr_protects(const uint8_t disk_mbr[512])
-{
-	if (get_le16(disk_mbr + MBR_SIGNATURE) != 0xaa55)
-		return false;
-	for (const uint8_t *e = disk_mbr + MBR_ENTRIES; e < disk_mbr + MBR_SIGNATURE; e += 16)
-		if (e[4] == EE && get_le32(e + 8) == 1)
-			return true;
-	return false;
-}
-
 static int check_ranges(const struct gpt *g, struct why *why)
 {
 	uint64_t array_end = g->array_lba + div_up(array_size(g), g->sector);
@@ -323,7 +309,7 @@ static int gpt_read(struct image *disk, struct table *ret, struct why *why)
 	r = image_pread(disk, disk_mbr, sizeof(disk_mbr), 0, why);
 	if (r < 0)
 		return r;
-	if (!mbr_protects(disk_mbr))
+	if (!protective_is(disk_mbr))
 		return 1;
 	r = load_primary(disk, &g, why);
 	if (r == 0)
@@ -339,28 +325,6 @@ static int gpt_read(struct image *disk, struct table *ret, struct why *why)
 	*ret = t;
 	t = (struct table){ 0 };
 	return 0;
-}
-
-/*
- * The protective entry covers the whole disk, as far as 32 bits reach. All ones
- * covers any disk, and a hybrid mbr is somebody's own arrangement: left alone.
- */
-static void paint_mbr(const struct gpt *g, uint64_t sectors, struct map_draft *draft)
-{
-	size_t at = 0;
-	uint8_t disk_count[4];
-
-	for (size_t e = MBR_ENTRIES; e < MBR_SIGNATURE; e += 16) {
-		if (bytes_are_zero(g->disk_mbr + e, 16))
-			continue;
-		if (at)
-			return;
-		at = e;
-	}
-	if (get_le32(g->disk_mbr + at + 12) == UINT32_MAX)
-		return;
-	put_le32(disk_count, (uint32_t)min_u64(sectors - 1, UINT32_MAX));
-	map_draft_bytes(draft, at + 12, disk_count, sizeof(disk_count));
 }
 
 /* What no tool should find any more: `EFI PART` where the disk used to end. */
@@ -399,19 +363,37 @@ static void paint_headers(const struct gpt *g, uint64_t alternate, uint32_t arra
 	map_draft_bytes(draft, alternate * g->sector, buf, g->header_size);
 }
 
-/* The checksum of the array with one entry's last sector changed; paints the change. */
-static uint32_t paint_entry(const struct gpt *g, unsigned number, uint64_t last, struct map_draft *draft)
+/* The entries of partitions that grow or move; `array` is the array with them changed. */
+static void paint_entries(const struct gpt *g, const struct table *t, const struct stretch *s, uint8_t *array,
+			  struct map_draft *draft)
 {
-	size_t at = (size_t)(number - 1) * g->entry_size + offsetof(struct disk_gpt_entry, last);
-	uint8_t disk_last[8];
-	uint32_t crc;
+	for (unsigned i = 0; i < t->n; i++) {
+		const struct partition *p = &t->partition[i];
+		size_t at = (size_t)(p->number - 1) * g->entry_size;
+		struct disk_gpt_entry *disk = (struct disk_gpt_entry *)(array + at);
+		uint64_t start = stretch_start(s, p->start),
+			 end = stretch_end(s, p->start, p->start + p->length);
 
-	put_le64(disk_last, last);
-	map_draft_bytes(draft, g->array_lba * g->sector + at, disk_last, sizeof(disk_last));
-	crc = lzma_crc32(g->disk_array, at, 0);
-	crc = lzma_crc32(disk_last, sizeof(disk_last), crc);
-	at += sizeof(disk_last);
-	return lzma_crc32(g->disk_array + at, array_size(g) - at, crc);
+		if (start == p->start && end == p->start + p->length)
+			continue;
+		put_le64(disk->first, start / g->sector);
+		put_le64(disk->last, end / g->sector - 1);
+		map_draft_bytes(draft, g->array_lba * g->sector + at + offsetof(struct disk_gpt_entry, first),
+				disk->first, sizeof(disk->first) + sizeof(disk->last));
+	}
+}
+
+static int paint_array(const struct gpt *g, const struct table *t, const struct stretch *s,
+		       struct map_draft *draft, uint32_t *ret_crc)
+{
+	_cleanup_free_ uint8_t *array = malloc(array_size(g));
+
+	if (!array)
+		return -ENOMEM;
+	memcpy(array, g->disk_array, array_size(g));
+	paint_entries(g, t, s, array, draft);
+	*ret_crc = lzma_crc32(array, array_size(g), 0);
+	return 0;
 }
 
 /* The last sector of the grown disk that partitions may use, once the backup has its room behind it. */
@@ -433,32 +415,42 @@ static int new_last_usable(const struct gpt *g, const struct table *t, uint64_t 
 	return 0;
 }
 
+static struct stretch plan_growth(const struct gpt *g, const struct table *t, const struct partition *partition,
+				  uint64_t last_usable)
+{
+	const struct partition *last = table_last(t);
+
+	return stretch_of(partition, last ? last->start + last->length : 0, (last_usable + 1) * g->sector);
+}
+
 static int gpt_grow(struct image *disk, const struct table *t, const struct partition *partition,
 		    struct map_draft *draft, struct table_growth *ret, struct why *why)
 {
 	const struct gpt *g = t->raw;
-	const struct disk_gpt_header *disk_header = (const void *)g->disk_header;
-	uint32_t array_crc = get_le32(disk_header->array_crc);
-	uint64_t last_usable = 0, end, length = 0;
+	const struct protective mbr = {
+		.disk_mbr = g->disk_mbr,
+		.sector = g->sector,
+		.old_sectors = g->sectors,
+		.new_sectors = map_draft_size(draft) / g->sector,
+	};
+	uint64_t last_usable = 0;
+	uint32_t array_crc = 0;
+	struct stretch s;
 	int r;
 
 	r = new_last_usable(g, t, map_draft_size(draft), &last_usable, why);
-	if (r == 0 && partition)
-		r = table_check_last(t, partition, why);
 	if (r < 0)
 		return r;
-	paint_mbr(g, map_draft_size(draft) / g->sector, draft);
+	s = plan_growth(g, t, partition, last_usable);
 	paint_old_backup(g, draft);
-	if (partition) {
-		end = align_down((last_usable + 1) * g->sector, ALIGNMENT);
-		length = partition->length;
-		if (end > partition->start + length) {
-			length = end - partition->start;
-			array_crc = paint_entry(g, partition->number, end / g->sector - 1, draft);
-		}
-	}
+	stretch_paint(&s, draft);
+	r = protective_paint(&mbr, &s, draft, why);
+	if (r == 0)
+		r = paint_array(g, t, &s, draft, &array_crc);
+	if (r < 0)
+		return r;
 	paint_headers(g, last_usable + array_room(g) + 1, array_crc, draft);
-	*ret = (struct table_growth){ .length = length };
+	*ret = stretch_growth(&s);
 	return map_draft_error(draft);
 }
 

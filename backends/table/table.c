@@ -17,6 +17,43 @@ static const struct table_ops *const kinds[] = {
 	&mbr_table,
 };
 
+#define DYNAMIC	  "belongs to a dynamic disk of Windows, which only Windows can grow"
+#define DATABASE  "its dynamic disk has a database of where everything stands"
+#define BSD_LABEL "its bsd label may count from the start of the disk"
+
+/*
+ * The types that matter here. GUIDs: the UEFI specification, 5.3.3, and those who
+ * made them up; numbers of an mbr: as fdisk lists them.
+ */
+static const struct partition_use uses[] = {
+	{ "21686148-6449-6e6f-744e-656564454649", "BIOS boot", .service = true,
+	  .stays = "the boot code in the disk's first sector finds it by its place" },
+	{ "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "EFI system", .service = true },
+	{ "9e1a2d38-c612-4316-aa26-8b49521e5a8b", "PReP boot", .service = true },
+	{ "83bd6b9d-7f41-11dc-be0b-001560b84f0f", "FreeBSD boot", .service = true },
+	{ "e3c9e316-0b5c-4db8-817d-f92df00215ae", "Microsoft reserved", .service = true },
+	{ "de94bba4-06d1-4d40-a16a-bfd50179d6ac", "Windows recovery", .service = true },
+	{ "5808c8aa-7e8f-42e0-85d2-e1e90434cfb3", "dynamic disk's database", .service = true,
+	  .no_growth = DYNAMIC, .stays = DATABASE },
+	{ "af9b60a0-1431-4f62-bc68-3311714a69ad", "dynamic disk", .no_growth = DYNAMIC, .stays = DATABASE },
+	{ "12", "diagnostics", .service = true },
+	{ "27", "Windows recovery", .service = true },
+	{ "41", "PReP boot", .service = true },
+	{ "42", "dynamic disk", .no_growth = DYNAMIC, .stays = DATABASE },
+	{ "a5", "FreeBSD", .stays = BSD_LABEL },
+	{ "a6", "OpenBSD", .stays = BSD_LABEL },
+	{ "a9", "NetBSD", .stays = BSD_LABEL },
+	{ "ef", "EFI system", .service = true },
+};
+
+static const struct partition_use *find_use(const char *kind)
+{
+	for (size_t i = 0; i < sizeof(uses) / sizeof(*uses); i++)
+		if (strcmp(uses[i].kind, kind) == 0)
+			return &uses[i];
+	return NULL;
+}
+
 void table_done(struct table *t)
 {
 	free(t->partition);
@@ -47,7 +84,8 @@ int table_add(struct table *t, const struct partition *p, struct why *why)
 	more = reallocarray(t->partition, t->n + 1, sizeof(*more));
 	if (!more)
 		return -ENOMEM;
-	more[t->n++] = *p;
+	more[t->n] = *p;
+	more[t->n++].use = find_use(p->kind);
 	t->partition = more;
 	return 0;
 }
@@ -111,27 +149,6 @@ int table_no_number(const struct table *t, unsigned number, struct why *why)
 	}
 	return fail(why, -EOPNOTSUPP, "the image has no partition %u; it has %s%s", number,
 		    there.chars ?: "others", there.len < 200 ? "" : ", ...");
-}
-
-int table_check_last(const struct table *t, const struct partition *p, struct why *why)
-{
-	const struct partition *next = p + 1, *last = table_last(t);
-	char next_size[SIZE_TEXT_MAX];
-
-	if (p == last)
-		return 0;
-	if (next == last)
-		return fail(why, -EOPNOTSUPP,
-			    "partition %u can't grow: partition %u (%s) stands behind it, and moving it is not "
-			    "built yet; @expand=%u grows that one, @expand=none grows the disk alone",
-			    p->number, next->number, size_human(next_size, next->length), next->number);
-	return fail(why, -EOPNOTSUPP,
-		    "partition %u can't grow: %u others stand behind it, from partition %u (%s) to partition "
-		    "%u, and "
-		    "moving them is not built yet; @expand=%u grows the last one, @expand=none grows the disk "
-		    "alone",
-		    p->number, (unsigned)(last - p), next->number, size_human(next_size, next->length),
-		    last->number, last->number);
 }
 
 /* Tables that no template is expected to have; named, so that nobody takes the disk for an empty one. */

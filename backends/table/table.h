@@ -11,6 +11,15 @@
 /* More entries than any real table holds: mbr 4 + 128 logical, gpt 128; a gpt may claim more, up to here. */
 #define PARTITIONS_MAX 1024
 
+/* What the type of a partition says, where that matters to who grows or moves it. */
+struct partition_use {
+	const char *kind; /* as the partition's */
+	const char *name; /* "BIOS boot", for people */
+	bool service; /* firmware, boot code or a rescue system uses it: nobody means it who doesn't name it */
+	/* Why it can't grow, goes on "partition 2 ", and why it can't move; NULL: it can. */
+	const char *no_growth, *stays;
+};
+
 struct partition {
 	unsigned number; /* as the guest's kernel counts: /dev/sdaN */
 	uint64_t start;	 /* bytes */
@@ -21,6 +30,7 @@ struct partition {
 	bool bootable;
 	bool extended; /* an mbr container of logical partitions */
 	bool logical;
+	const struct partition_use *use; /* static; NULL: nothing special. Set by table_add */
 };
 
 struct table {
@@ -42,7 +52,10 @@ void table_done(struct table *t);
 const struct partition *table_last(const struct table *t);
 const struct partition *table_number(const struct table *t, unsigned number);
 
-/* What growing did to the partitions. */
+/*
+ * What growing did to the partitions. An extended one that holds the partition starts
+ * before it, and grows with it.
+ */
 struct table_growth {
 	uint64_t length; /* bytes, of the partition that grew */
 	/* Bytes by which all that start behind it have moved up, as one; 0: they stay. */
@@ -63,8 +76,9 @@ struct table_ops {
 	 * backup moved to the new end, `partition` (one of t's; NULL: none, the disk
 	 * grows alone) as long as it can be. Numbers, GUIDs, names, flags and its
 	 * start stay; what stands behind it is moved to the new end, by painting it there
-	 * as it is below. `draft` stands over `disk`. What the partition gained is the caller's to
-	 * paint. -EOPNOTSUPP when it can't grow (the format's limit), with the reason.
+	 * as it is below (stretch.h). Whether it may move, and what in it says where it stands,
+	 * is the caller's to know, as it is to paint what the partition gained. `draft` stands over
+	 * `disk`. -EOPNOTSUPP when it can't grow (the format's limit), with the reason.
 	 */
 	int (*grow)(struct image *disk, const struct table *t, const struct partition *partition,
 		    struct map_draft *draft, struct table_growth *ret, struct why *why);
@@ -77,7 +91,7 @@ struct table_ops {
 int table_read(struct image *disk, struct table *ret, struct why *why);
 
 /*
- * For the kinds. table_add copies `p` and returns 0, or -ENOMEM, or -EBADMSG
+ * For the kinds. table_add copies `p`, finds its use and returns 0, or -ENOMEM, or -EBADMSG
  * when there are more than PARTITIONS_MAX; table_sort puts the partitions in
  * order and returns -EBADMSG when two of them overlap (logical ones, which lie
  * inside an extended one, are compared among themselves).
@@ -87,9 +101,6 @@ int table_sort(struct table *t, struct why *why);
 
 /* -EOPNOTSUPP, with the numbers that there are instead of this one. */
 int table_no_number(const struct table *t, unsigned number, struct why *why);
-
-/* 0 when nothing stands behind `p`; else -EOPNOTSUPP, with what does and the ways out. */
-int table_check_last(const struct table *t, const struct partition *p, struct why *why);
 
 extern const struct table_ops gpt_table;
 extern const struct table_ops mbr_table;

@@ -5,7 +5,8 @@
 /*
  * What fuzz-gpt and fuzz-mbr share: an arbitrary disk is read and, if it has a
  * table, grown by each of its partitions and by none. What grows must read back
- * as the same table with that one partition longer.
+ * as the same table with that one partition longer, and those behind it higher, with
+ * the bytes they had.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,23 +30,62 @@ static inline void fuzz_check_text(const char *text)
 		MUST((unsigned char)*text >= 0x20 && *text != 0x7f);
 }
 
-/* Whether all but `grown` is the same, and `grown` as long as promised. */
-static inline void fuzz_check_grown(struct image *img, const struct table *before,
-				    const struct partition *grown, uint64_t length)
+/* The disk is large and mostly zeros: a few places of each partition are enough. */
+static inline void fuzz_check_bytes(struct image *disk, const struct partition *before, struct image *img,
+				    const struct partition *after)
+{
+	uint8_t want[512], have[512];
+
+	if (before->extended)
+		return;
+	for (unsigned i = 0; i <= 8; i++) {
+		uint64_t at = (before->length - 512) / 8 * i;
+
+		MUST(image_pread(disk, want, sizeof(want), before->start + at, NULL) == 0);
+		MUST(image_pread(img, have, sizeof(have), after->start + at, NULL) == 0);
+		MUST(memcmp(want, have, sizeof(want)) == 0);
+	}
+}
+
+static inline bool fuzz_holds(const struct partition *outer, const struct partition *p)
+{
+	return outer->extended && p->logical;
+}
+
+/* Where growing puts `p`; an extended partition may become longer than that by as much as it holds. */
+static inline void fuzz_expect(const struct partition *p, const struct partition *grown,
+			       const struct table_growth *growth, struct partition *want)
+{
+	*want = *p;
+	if (p == grown)
+		want->length = growth->length;
+	else if (grown && p->start > grown->start)
+		want->start += growth->shift;
+	else if (grown && fuzz_holds(p, grown))
+		want->length += growth->shift;
+}
+
+/* Reading it back also tells that nothing overlaps. */
+static inline void fuzz_check_grown(struct image *disk, struct image *img, const struct table *before,
+				    const struct partition *grown, const struct table_growth *growth)
 {
 	_cleanup_(table_done) struct table after = { 0 };
 
 	MUST(table_read(img, &after, NULL) == 0);
 	MUST(after.ops == before->ops && after.n == before->n && after.sector == before->sector);
+	MUST(!grown || growth->length >= grown->length);
+	MUST(growth->shift % MiB == 0);
 	for (unsigned i = 0; i < after.n; i++) {
-		struct partition want = before->partition[i];
+		struct partition want;
 
-		if (&before->partition[i] == grown) {
-			MUST(length >= want.length);
-			want.length = length;
+		fuzz_expect(&before->partition[i], grown, growth, &want);
+		if (grown && fuzz_holds(&want, grown) && growth->shift == 0) {
+			MUST(after.partition[i].length >= want.length);
+			want.length = after.partition[i].length;
 		}
 		MUST(range_ok(want.start, want.length, img->size));
 		MUST(memcmp(&want, &after.partition[i], sizeof(want)) == 0);
+		fuzz_check_bytes(disk, &before->partition[i], img, &after.partition[i]);
 	}
 }
 
@@ -66,7 +106,7 @@ static inline void fuzz_grow(struct image *disk, const struct table *t, const st
 	}
 	MUST(r == 0);
 	MUST(map_seal(take(draft), "fuzz", NULL, &img, &why) == 0);
-	fuzz_check_grown(img, t, p, growth.length);
+	fuzz_check_grown(disk, img, t, p, &growth);
 }
 
 static inline void fuzz_table(const uint8_t *bytes, size_t count)

@@ -285,19 +285,104 @@ static void test_too_little_room_leaves_the_partition(void **state)
 	assert_same_identity("cloud", "grown", 1);
 }
 
-static void test_refuses_what_is_not_last(void **state)
+/* Numbers, GUIDs, names and attributes alone, in the order of the array. */
+static char *names(const char *name)
+{
+	return sh_text("sfdisk -d %s | grep '^%s' | sed 's/^%s//; s/start= *[0-9]*, size= *[0-9]*, //'", name,
+		       name, name);
+}
+
+static void assert_same_bytes(struct image *a, uint64_t at_a, struct image *b, uint64_t at_b, uint64_t length)
+{
+	_cleanup_free_ uint8_t *bytes_a = malloc(length), *bytes_b = malloc(length);
+
+	assert_int_equal(image_pread(a, bytes_a, length, at_a, NULL), 0);
+	assert_int_equal(image_pread(b, bytes_b, length, at_b, NULL), 0);
+	assert_memory_equal(bytes_a, bytes_b, length);
+}
+
+/* Of two files: what stood behind partition `number` stands `shift` higher, with its bytes; all before is as it was. */
+static void judge_partitions(const char *before, const char *after, unsigned number, uint64_t shift)
+{
+	_cleanup_(image_unrefp) struct image *disk = disk_open(before), *grown = disk_open(after);
+	_cleanup_(table_done) struct table old = { 0 }, now = { 0 };
+	uint64_t from;
+
+	assert_int_equal(table_read(disk, &old, NULL), 0);
+	assert_int_equal(table_read(grown, &now, NULL), 0);
+	assert_int_equal(old.n, now.n);
+	from = table_number(&old, number)->start;
+	for (unsigned i = 0; i < old.n; i++) {
+		struct partition want = old.partition[i], *have = &now.partition[i];
+		uint64_t start = want.start, length = want.length;
+
+		want.start += start > from ? shift : 0;
+		want.length += want.number == number ? shift : 0;
+		assert_memory_equal(&want, have, sizeof(want));
+		assert_same_bytes(disk, start, grown, have->start, length);
+	}
+}
+
+/* The cloud's layout, noise in every partition. */
+static void make_noisy_cloud(void)
+{
+	make_cloud();
+	sh("head -c $((39*1024*1024 - 33*512)) /dev/urandom | dd of=cloud bs=1M seek=1 conv=notrunc "
+	   "status=none");
+}
+
+static void test_moves_what_stands_behind(void **state)
+{
+	static const struct {
+		unsigned number;
+		uint64_t size, shift;
+	} cases[] = {
+		{ 15, 120 * MiB, 80 * MiB },	 { 14, 120 * MiB, 80 * MiB },
+		{ 15, 41 * MiB, MiB },		 { 15, 41 * MiB - 512, 0 },
+		{ 14, 42 * MiB + 700, 2 * MiB }, { 14, 3 * TiB + 512, 3 * TiB - 40 * MiB },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_free_ char *before = NULL, *after = NULL;
+
+		make_noisy_cloud();
+		grow_file("cloud", cases[i].size, cases[i].number);
+		judge_partitions("cloud", "grown", cases[i].number, cases[i].shift);
+		before = names("cloud");
+		after = names("grown");
+		assert_string_equal(before, after);
+		/* And the old backup's header isn't to be found where something has moved to, or not. */
+		if (cases[i].size < GiB)
+			sh("test \"$(grep -abo 'EFI PART' grown | cut -d: -f1 | tr '\\n' ' ')\" = \"512 %ju \"",
+			   (uintmax_t)(align_down(cases[i].size, 512) - 512));
+	}
+}
+
+static void test_moves_in_4096_byte_sectors(void **state)
 {
 	_cleanup_(image_unrefp) struct image *below = NULL, *img = NULL;
-	struct why why = { "" };
 
+	sh("rm -f big; head -c 40M /dev/urandom > big && l=$(losetup -f -b 4096 --show big) && "
+	   "sgdisk -Z $l > log; sgdisk -n 3:0:+10M -c 3:first -n 1:0:0 -c 1:second $l > log; r=$?; losetup -d "
+	   "$l; "
+	   "exit $r");
+	below = disk_open("big");
+	img = grow_ok(below, 150 * MiB, 3);
+	disk_save(img, "grown");
+	sh("l=$(losetup -f -b 4096 --show grown) && sgdisk -v $l > verdict; losetup -d $l; "
+	   "grep -q 'No problems found' verdict || { cat verdict; false; }");
+	judge_partitions("big", "grown", 3, 110 * MiB);
+}
+
+static void test_kernel_takes_moved_partitions(void **state)
+{
 	make_cloud();
-	below = disk_open("cloud");
-	assert_int_equal(grow(below, 80 * MiB, 15, &img, &why), -EOPNOTSUPP);
-	assert_string_equal(why.text,
-			    "partition 15 can't grow: partition 1 (16.0M) stands behind it, and moving it is "
-			    "not built yet; @expand=1 grows that one, @expand=none grows the disk alone");
-	assert_int_equal(grow(below, 80 * MiB, 14, &img, &why), -EOPNOTSUPP);
-	assert_non_null(strstr(why.text, "2 others stand behind it, from partition 15 (20.0M) to partition 1"));
+	grow_file("cloud", 120 * MiB, 14);
+	sh("l=$(losetup -f --show grown) && partx -a $l && "
+	   "for p in /sys/block/${l#/dev/}/${l#/dev/}p*; do echo $(cat $p/partition $p/start $p/size); done | "
+	   "sort "
+	   "-n > kernel; partx -d $l; losetup -d $l; partx -g -r -o NR,START,SECTORS grown | sort -n | cmp - "
+	   "kernel");
 }
 
 static void test_leaves_a_hybrid_mbr_alone(void **state)
@@ -306,6 +391,67 @@ static void test_leaves_a_hybrid_mbr_alone(void **state)
 	sh("sgdisk -h 15 cloud > log");
 	grow_file("cloud", 120 * MiB, 1);
 	sh("cmp -n 512 cloud grown");
+}
+
+/* Whether entries of the hybrid mbr and of the gpt are about the same places, as before. */
+static void assert_hybrid(const char *name, const char *want)
+{
+	_cleanup_free_ char *have =
+		sh_text("sfdisk --label-nested dos -d %s | "
+			"sed -n 's/^%s\\([0-9]*\\) : start= *\\([0-9]*\\), size= *\\([0-9]*\\), "
+			"type=\\([0-9a-f]*\\).*/\\1 \\2 \\3 \\4/p'",
+			name, name);
+
+	assert_string_equal(have, want);
+}
+
+static void test_copies_in_a_hybrid_mbr_go_along(void **state)
+{
+	/* Copies of 15 and 1; what protects stands before them, and goes with 14, which has no copy. */
+	make_noisy_cloud();
+	sh("sgdisk -h 15:1 cloud > log");
+	assert_hybrid("cloud", "1 1 8191 ee\n2 8192 40960 ef\n3 49152 32735 83\n");
+	grow_file("cloud", 120 * MiB, 1);
+	assert_hybrid("grown", "1 1 8191 ee\n2 8192 40960 ef\n3 49152 194560 83\n");
+	grow_file("cloud", 120 * MiB, 15);
+	assert_hybrid("grown", "1 1 8191 ee\n2 8192 204800 ef\n3 212992 32735 83\n");
+	judge_partitions("cloud", "grown", 15, 80 * MiB);
+	grow_file("cloud", 120 * MiB, 14);
+	assert_hybrid("grown", "1 1 172031 ee\n2 172032 40960 ef\n3 212992 32735 83\n");
+	grow_file("cloud", 120 * MiB, 0);
+	sh("cmp -n 512 cloud grown");
+}
+
+static void test_the_end_of_a_hybrid_mbr_protects_the_new_end(void **state)
+{
+	/* A last entry ee from behind the copy to the end of the disk. */
+	make_cloud();
+	sh("sgdisk -h 14 cloud > log && printf '\\356\\0\\0\\0\\0\\040\\0\\0\\0\\040\\001\\0' | "
+	   "dd of=cloud bs=1 seek=$((446 + 3*16 + 4)) conv=notrunc status=none");
+	assert_hybrid("cloud", "1 1 2047 ee\n2 2048 6144 ef\n4 8192 73728 ee\n");
+	grow_file("cloud", 120 * MiB, 1);
+	assert_hybrid("grown", "1 1 2047 ee\n2 2048 6144 ef\n4 8192 237568 ee\n");
+}
+
+static void test_refuses_copies_that_cannot_go_along(void **state)
+{
+	_cleanup_(image_unrefp) struct image *below = NULL, *img = NULL;
+	struct why why = { "" };
+
+	make_cloud();
+	sh("sgdisk -h 15:1 cloud > log");
+	below = disk_open("cloud");
+	assert_int_equal(grow(below, 3 * TiB, 15, &img, &why), -EOPNOTSUPP);
+	assert_string_equal(why.text,
+			    "entry 2 of the hybrid mbr would reach beyond sector 4294967295, where no mbr "
+			    "can; @expand=none grows the disk alone");
+	/* The copy of 15 a sector shorter than it. */
+	sh("printf '\\377\\237' | dd of=cloud bs=1 seek=$((446 + 16 + 12)) conv=notrunc status=none");
+	assert_int_equal(grow(below, 120 * MiB, 15, &img, &why), -EOPNOTSUPP);
+	assert_string_equal(
+		why.text, "entry 2 of the hybrid mbr covers no whole partition of the gpt, so that nobody can "
+			  "tell what becomes of it when one grows; @expand=none grows the disk alone");
+	img = grow_ok(below, 120 * MiB, 1);
 }
 
 static void test_protective_entry_covers_the_disk(void **state)
@@ -506,8 +652,13 @@ int main(void)
 		cmocka_unit_test(test_grows_beyond_16_tib),
 		cmocka_unit_test(test_growing_twice_is_growing_once),
 		cmocka_unit_test(test_too_little_room_leaves_the_partition),
-		cmocka_unit_test(test_refuses_what_is_not_last),
+		cmocka_unit_test(test_moves_what_stands_behind),
+		cmocka_unit_test(test_moves_in_4096_byte_sectors),
+		cmocka_unit_test(test_kernel_takes_moved_partitions),
 		cmocka_unit_test(test_leaves_a_hybrid_mbr_alone),
+		cmocka_unit_test(test_copies_in_a_hybrid_mbr_go_along),
+		cmocka_unit_test(test_the_end_of_a_hybrid_mbr_protects_the_new_end),
+		cmocka_unit_test(test_refuses_copies_that_cannot_go_along),
 		cmocka_unit_test(test_protective_entry_covers_the_disk),
 		cmocka_unit_test(test_refuses_each_flipped_byte),
 		cmocka_unit_test(test_refuses_any_truncation),

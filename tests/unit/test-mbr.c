@@ -182,33 +182,232 @@ static void test_refuses_more_than_2_tib(void **state)
 		"it can use, @expand=none grows the disk alone");
 }
 
-static void test_refuses_what_is_not_last(void **state)
+/* Layouts in which something stands behind what grows, or holds it. All of 40 MiB, with noise in every sector. */
+
+#define PRIMARIES                                                                                            \
+	"start=2048,size=20480,type=83,bootable\nstart=24576,size=4096,type=82\nstart=30720,size=8192,type=" \
+	"83\n"
+/* An extended partition as Debian's installer makes it: two sectors before its only logical one. */
+#define DEBIAN                                                                                                \
+	"start=2048,size=40960,type=83,bootable\nstart=45054,size=36866,type=5\nstart=45056,size=36864,type=" \
+	"82\n"
+#define UBUNTU \
+	"start=2048,size=4096,type=b,bootable\nstart=8190,size=73730,type=5\nstart=8192,size=73728,type=83\n"
+#define THREE_LOGICALS                                                                                 \
+	"start=2048,size=4096,type=83\nstart=8192,size=40960,type=f\nstart=61440,size=20480,type=83\n" \
+	"start=10240,size=8192,type=82\nstart=20480,size=8192,type=83\nstart=30720,size=10240,type=83\n"
+#define ROOM_IN_EXTENDED                                          \
+	"start=2048,size=4096\nstart=8192,size=65536,type=5\n4: " \
+	"start=75776,size=4096\nstart=10240,size=8192\n"
+#define OUT_OF_ORDER                                                                                         \
+	"start=2048,size=4096\nstart=8192,size=73728,type=5\nstart=40960,size=8192\nstart=10240,size=4096\n" \
+	"start=63488,size=18432\nstart=20480,size=8192,type=82\n"
+
+static void fill_disk(const char *script)
 {
-	make_disk("40M", BOOT_AND_ROOT);
-	assert_grow_refused(
-		1, 80 * MiB,
-		"partition 1 can't grow: partition 2 (23.0M) stands behind it, and moving it is not built yet; "
-		"@expand=2 grows that one, @expand=none grows the disk alone");
+	sh("test -s noise || head -c 40M /dev/urandom > noise");
+	sh("cp noise disk && dd if=/dev/zero of=disk bs=512 count=1 conv=notrunc status=none && "
+	   "printf 'label: dos\nlabel-id: 0xdeadbeef\n%s' | sfdisk -q --wipe never --wipe-partitions never "
+	   "--no-tell-kernel disk",
+	   script);
 }
 
-static void test_refuses_logical_and_extended_ones(void **state)
+static void assert_same_bytes(struct image *a, uint64_t at_a, struct image *b, uint64_t at_b, uint64_t length)
+{
+	_cleanup_free_ uint8_t *bytes_a = malloc(length), *bytes_b = malloc(length);
+
+	assert_int_equal(image_pread(a, bytes_a, length, at_a, NULL), 0);
+	assert_int_equal(image_pread(b, bytes_b, length, at_b, NULL), 0);
+	assert_memory_equal(bytes_a, bytes_b, length);
+}
+
+/* All but places and lengths is the same; what moved has its bytes; what grew, the old ones at its start. */
+static void judge_partitions(unsigned number, uint64_t shift)
+{
+	_cleanup_(image_unrefp) struct image *disk = disk_open("disk"), *grown = disk_open("grown");
+	_cleanup_(table_done) struct table old = { 0 }, now = { 0 };
+	uint64_t from;
+
+	assert_int_equal(table_read(disk, &old, NULL), 0);
+	assert_int_equal(table_read(grown, &now, NULL), 0);
+	assert_int_equal(old.n, now.n);
+	from = table_number(&old, number)->start;
+	for (unsigned i = 0; i < old.n; i++) {
+		struct partition want = old.partition[i], *have = &now.partition[i];
+
+		want.start += want.start > from ? shift : 0;
+		if (want.number != number && !want.extended)
+			assert_int_equal(have->length, want.length);
+		assert_true(have->length >= want.length);
+		if (!want.extended)
+			assert_same_bytes(disk, old.partition[i].start, grown, have->start, want.length);
+		want.length = have->length;
+		assert_memory_equal(&want, have, sizeof(want));
+	}
+}
+
+/* Every byte of the table is what sfdisk writes for such partitions: at 0, and in the MiB before each. */
+static void judge_bytes(void)
+{
+	_cleanup_(image_unrefp) struct image *grown = NULL, *remade = NULL;
+	_cleanup_(table_done) struct table t = { 0 };
+
+	sh("sfdisk -d grown > dump && cp --sparse=always grown remade && "
+	   "sfdisk -q --wipe never --wipe-partitions never --no-tell-kernel remade < dump");
+	grown = disk_open("grown");
+	remade = disk_open("remade");
+	assert_int_equal(table_read(grown, &t, NULL), 0);
+	assert_same_bytes(grown, 0, remade, 0, MiB);
+	for (unsigned i = 0; i < t.n; i++)
+		assert_same_bytes(grown, t.partition[i].start - MiB, remade, t.partition[i].start - MiB,
+				  MiB + 512);
+}
+
+/* As libblkid has it, which reads the chain like the kernel. */
+static void judge_listing(void)
+{
+	_cleanup_(image_unrefp) struct image *grown = disk_open("grown");
+	_cleanup_(table_done) struct table t = { 0 };
+	_cleanup_free_ char *listed = sh_text("partx -g -r -o NR,START,SECTORS grown");
+
+	assert_int_equal(table_read(grown, &t, NULL), 0);
+	for (unsigned i = 0; i < t.n; i++) {
+		char line[64];
+
+		(void)snprintf(line, sizeof(line), "%u %ju %ju\n", t.partition[i].number,
+			       t.partition[i].start / 512, t.partition[i].length / 512);
+		if (!strstr(listed, line))
+			fail_msg("'%s' is not in '%s'", line, listed);
+	}
+}
+
+static void test_moves_what_stands_behind(void **state)
+{
+	static const struct {
+		const char *script;
+		unsigned number;
+		unsigned mib;	       /* of the grown disk */
+		uint64_t grows, shift; /* MiB */
+	} cases[] = {
+		{ PRIMARIES, 1, 120, 101, 101 },
+		{ PRIMARIES, 2, 120, 101, 101 },
+		{ PRIMARIES, 3, 120, 101, 0 },
+		{ PRIMARIES, 1, 41, 22, 22 },
+		{ PRIMARIES, 1, 9000, 8981, 8981 },
+		{ DEBIAN, 1, 120, 80, 80 },
+		{ DEBIAN, 1, 41, 1, 1 },
+		{ DEBIAN, 5, 120, 80, 0 },
+		{ UBUNTU, 5, 120, 80, 0 },
+		{ UBUNTU, 5, 41, 1, 0 },
+		{ UBUNTU, 1, 120, 80, 80 },
+		{ THREE_LOGICALS, 1, 120, 80, 80 },
+		{ THREE_LOGICALS, 5, 120, 80, 80 },
+		{ THREE_LOGICALS, 6, 120, 80, 80 },
+		{ THREE_LOGICALS, 7, 120, 80, 80 },
+		{ THREE_LOGICALS, 3, 120, 80, 0 },
+		{ THREE_LOGICALS, 6, 9000, 8960, 8960 },
+		{ ROOM_IN_EXTENDED, 5, 120, 81, 81 },
+		{ ROOM_IN_EXTENDED, 1, 120, 81, 81 },
+		{ OUT_OF_ORDER, 5, 120, 80, 80 },
+		{ OUT_OF_ORDER, 6, 120, 80, 80 },
+		{ OUT_OF_ORDER, 7, 120, 80, 0 },
+		{ OUT_OF_ORDER, 8, 120, 80, 80 },
+		{ OUT_OF_ORDER, 1, 120, 80, 80 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(image_unrefp) struct image *disk = NULL;
+		_cleanup_(table_done) struct table t = { 0 };
+		uint64_t length;
+
+		fill_disk(cases[i].script);
+		disk = disk_open("disk");
+		assert_int_equal(table_read(disk, &t, NULL), 0);
+		length = grow_file(cases[i].mib * MiB, cases[i].number);
+		if (length - table_number(&t, cases[i].number)->length != cases[i].grows * MiB)
+			fail_msg("case %zu: grown by %ju", i,
+				 (uintmax_t)(length - table_number(&t, cases[i].number)->length));
+		judge_partitions(cases[i].number, cases[i].shift * MiB);
+		judge_bytes();
+		judge_listing();
+	}
+}
+
+static void test_free_space_in_the_extended_one_is_used_first(void **state)
+{
+	make_disk("40M", "start=2048,size=4096\nstart=8192,size=73728,type=5\nstart=10240,size=8192\n");
+	assert_int_equal(grow_file(40 * MiB + 512, 5), 35 * MiB);
+	sh("test \"$(partx -g -r -o START,SECTORS grown | tail -1)\" = '10240 71680'");
+	sh("sfdisk -d grown | grep -q '^grown2 : start= *8192, size= *73728,'");
+	assert_int_equal(grow_file(120 * MiB, 5), 115 * MiB);
+	sh("sfdisk -d grown | grep -q '^grown2 : start= *8192, size= *237568,'");
+}
+
+static void test_gaps_move_along(void **state)
+{
+	/* Between partitions 1 and 2 is a gap of 1 MiB, and 3 ends before the disk does. */
+	_cleanup_(image_unrefp) struct image *disk = NULL, *grown = NULL;
+
+	fill_disk(PRIMARIES);
+	(void)grow_file(120 * MiB, 1);
+	disk = disk_open("disk");
+	grown = disk_open("grown");
+	assert_same_bytes(disk, 11 * MiB, grown, 112 * MiB, 8 * MiB);
+	assert_same_bytes(disk, 19 * MiB, grown, 19 * MiB, 21 * MiB);
+}
+
+static void test_partitions_move_by_whole_mib(void **state)
+{
+	fill_disk(DEBIAN);
+	assert_int_equal(grow_file(41 * MiB - 512, 1), 20 * MiB);
+	judge_partitions(1, 0);
+	assert_int_equal(grow_file(41 * MiB + 512, 1), 21 * MiB);
+	judge_partitions(1, MiB);
+	assert_int_equal(grow_file(43 * MiB - 100, 1), 22 * MiB);
+	judge_partitions(1, 2 * MiB);
+	/* The last sector that 32 bits can count is not the last of 2 TiB. */
+	assert_int_equal(grow_file(2 * TiB, 1), 2 * TiB - 40 * MiB + 19 * MiB);
+	judge_partitions(1, 2 * TiB - 41 * MiB);
+}
+
+static void test_kernel_takes_moved_partitions(void **state)
+{
+	fill_disk(THREE_LOGICALS);
+	(void)grow_file(120 * MiB, 6);
+	sh("l=$(losetup -f --show grown) && partx -a $l && "
+	   "for p in /sys/block/${l#/dev/}/${l#/dev/}p*; do echo $(cat $p/partition $p/start $p/size); done | "
+	   "sort -n > "
+	   "kernel; partx -d $l; losetup -d $l; partx -g -r -o NR,START,SECTORS grown > seen; test -s seen && "
+	   "grep -v '^2 ' seen > a; grep -v '^2 ' kernel | cmp - a");
+}
+
+static void test_refuses_the_extended_one_itself(void **state)
 {
 	make_disk("40M", ROOT_AND_SWAP);
-	assert_grow_refused(6, 80 * MiB,
-			    "partition 6 is a logical partition of an mbr, and growing those is not built yet; "
-			    "@expand=none grows the disk alone");
 	assert_grow_refused(
 		2, 80 * MiB,
-		"partition 2 is an extended partition of an mbr, and growing those is not built yet; "
-		"@expand=none grows the disk alone");
+		"partition 2 is an extended one, which only holds others and grows with the last of "
+		"them: @expand= takes one of 5, 6; @expand=none grows the disk alone");
+	make_disk("40M", "start=2048,size=40960,type=5\n");
+	assert_grow_refused(
+		1, 80 * MiB,
+		"partition 1 is an extended one, which only holds others and grows with the last of "
+		"them: there are none in it; @expand=none grows the disk alone");
 }
 
-static void test_refuses_dynamic_disks(void **state)
+static void test_knows_what_types_mean(void **state)
 {
-	make_disk("40M", "type=42\n");
-	assert_grow_refused(1, 80 * MiB,
-			    "partition 1 belongs to a dynamic disk of Windows, which only Windows can grow; "
-			    "@expand=none grows the disk alone");
+	_cleanup_(table_done) struct table t = { 0 };
+	_cleanup_(image_unrefp) struct image *disk = NULL;
+
+	make_disk("40M", "size=2048,type=ef\nsize=2048,type=27\nsize=2048,type=42\nsize=2048,type=83\n");
+	disk = disk_open("disk");
+	assert_int_equal(table_read(disk, &t, NULL), 0);
+	assert_true(table_number(&t, 1)->use->service);
+	assert_string_equal(table_number(&t, 1)->use->name, "EFI system");
+	assert_string_equal(table_number(&t, 2)->use->name, "Windows recovery");
+	assert_non_null(table_number(&t, 3)->use->no_growth);
+	assert_null(table_number(&t, 4)->use);
 }
 
 /* Disks in memory. */
@@ -455,9 +654,13 @@ int main(void)
 		cmocka_unit_test(test_the_disk_alone_stays_as_it_is),
 		cmocka_unit_test(test_takes_any_size),
 		cmocka_unit_test(test_refuses_more_than_2_tib),
-		cmocka_unit_test(test_refuses_what_is_not_last),
-		cmocka_unit_test(test_refuses_logical_and_extended_ones),
-		cmocka_unit_test(test_refuses_dynamic_disks),
+		cmocka_unit_test(test_moves_what_stands_behind),
+		cmocka_unit_test(test_free_space_in_the_extended_one_is_used_first),
+		cmocka_unit_test(test_gaps_move_along),
+		cmocka_unit_test(test_partitions_move_by_whole_mib),
+		cmocka_unit_test(test_kernel_takes_moved_partitions),
+		cmocka_unit_test(test_refuses_the_extended_one_itself),
+		cmocka_unit_test(test_knows_what_types_mean),
 		cmocka_unit_test(test_refuses_overlapping_partitions),
 		cmocka_unit_test(test_refuses_partitions_beyond_the_disk),
 		cmocka_unit_test(test_refuses_a_partition_on_the_table),

@@ -180,13 +180,18 @@ static void test_refuses_an_empty_table(void **state)
 	sh("sgdisk -v grown | grep -q 'No problems found'");
 }
 
-static void test_refuses_what_is_not_last(void **state)
+static void test_refuses_dynamic_disks(void **state)
 {
-	make_disk("gpt", "mkswap part");
-	assert_refused(
-		HOW(.partition = 1), "disk", -EOPNOTSUPP,
-		"partition 1 can't grow: partition 2 (43.0M) stands behind it, and moving it is not built yet; "
-		"@expand=2 grows that one, @expand=none grows the disk alone");
+	static const char *const reason =
+		"partition 1 belongs to a dynamic disk of Windows, which only Windows can "
+		"grow; @expand=none grows the disk alone";
+
+	sh("rm -f disk; truncate -s 60M disk && echo type=42 | sfdisk -q --no-tell-kernel -X dos disk");
+	assert_refused(HOW(), "disk", -EOPNOTSUPP, reason);
+	assert_refused(HOW(.partition = 1, .keep_content = true), "disk", -EOPNOTSUPP, reason);
+	sh("rm -f disk; truncate -s 60M disk && echo type=af9b60a0-1431-4f62-bc68-3311714a69ad | "
+	   "sfdisk -q --no-tell-kernel -X gpt disk");
+	assert_refused(HOW(), "disk", -EOPNOTSUPP, reason);
 }
 
 static void test_refuses_to_shrink(void **state)
@@ -550,7 +555,7 @@ int main(void)
 		cmocka_unit_test(test_refuses_unknown_content),
 		cmocka_unit_test(test_refuses_a_partition_that_is_not_there),
 		cmocka_unit_test(test_refuses_an_empty_table),
-		cmocka_unit_test(test_refuses_what_is_not_last),
+		cmocka_unit_test(test_refuses_dynamic_disks),
 		cmocka_unit_test(test_refuses_to_shrink),
 		cmocka_unit_test(test_own_size_is_the_image_itself),
 		cmocka_unit_test(test_too_little_room_changes_no_partition),
