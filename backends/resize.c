@@ -5,9 +5,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "backends/content/content.h"
+#include "backends/choice.h"
 #include "backends/costs.h"
-#include "backends/table/table.h"
+#include "backends/moved.h"
+#include "backends/tenant.h"
 #include "base/bytes.h"
 #include "base/size.h"
 
@@ -54,6 +55,7 @@ struct job {
 	const struct resize *how; /* borrowed, as is `below` */
 	struct image *below;
 	struct table table;
+	struct tenants tenants;
 	struct map_draft *draft;
 	char container[32]; /* "partition 2", "the disk": for sentences */
 	struct text describe;
@@ -61,6 +63,7 @@ struct job {
 
 static void job_done(struct job *j)
 {
+	tenants_done(&j->tenants);
 	table_done(&j->table);
 	map_draft_free(j->draft);
 	text_done(&j->describe);
@@ -134,46 +137,42 @@ static int extend(struct image *window, uint64_t length, struct image **ret, str
 	return map_seal(draft, "grown", /* describe= */ NULL, ret, why);
 }
 
-/* What is in there? 0 with no `ops` when the container may grow whatever it holds. */
-static int probe_content(const struct job *j, struct image *window, struct content *ret, struct why *why)
+/* What of it has to grow? 0 with no `ops` when the container may grow whatever it holds. */
+static int check_tenant(const struct job *j, const struct tenant *t, struct content *ret, struct why *why)
 {
-	struct content c = { 0 };
-	int r = content_probe(window, &c, why);
+	int r = t->found;
 
-	if (r == 0 && c.ops->at_end)
-		return fail(why, -EOPNOTSUPP, "%s is %s and can't grow at all: %s%s", j->container, c.ops->name,
-			    c.ops->why_not, j->table.ops ? "; @expand=none grows the disk alone" : "");
-	if (j->how->keep_content || j->how->disk_only) {
-		if (r < 0 && r != -EBADMSG && r != -EOPNOTSUPP)
-			return r;
-		*ret = (struct content){ 0 };
+	*ret = (struct content){ 0 };
+	if (r == 0 && t->content.ops->at_end)
+		return fail(why, -EOPNOTSUPP, "%s is %s and can't grow at all: %s%s", j->container,
+			    t->content.ops->name, t->content.ops->why_not,
+			    j->table.ops ? "; @expand=none grows the disk alone" : "");
+	if (j->how->keep_content || j->how->disk_only)
 		return 0;
-	}
 	if (r == 1)
 		r = fail(why, -EOPNOTSUPP, "%s holds nothing that is known here, so nothing that can be grown",
 			 j->container);
 	else if (r == 0)
-		r = check_content(j, &c, window->size, why);
+		r = check_content(j, &t->content, t->window->size, why);
 	else
-		r = fail_at(why, r, "%s", j->container);
+		r = fail(why, r, "%s: %s", j->container, why_text(&t->why, r));
 	if (r < 0)
 		return add_ways_out(j, r, why);
-	*ret = c;
+	*ret = t->content;
 	return 0;
 }
 
-/* Grows what stands at [offset, offset + have) of the disk to `want` bytes and puts it into the draft. */
-static int grow_container(struct job *j, uint64_t offset, uint64_t have, uint64_t want, struct why *why)
+/* Grows what stands at `offset` of the disk to `want` bytes and puts it into the draft. */
+static int grow_container(struct job *j, const struct tenant *t, uint64_t offset, uint64_t want,
+			  struct why *why)
 {
-	_cleanup_(image_unrefp) struct image *window = NULL, *grown = NULL, *result = NULL;
+	_cleanup_(image_unrefp) struct image *grown = NULL, *result = NULL;
 	struct content c;
 	int r;
 
-	r = map_window(j->below, offset, have, &window, why);
+	r = check_tenant(j, t, &c, why);
 	if (r == 0)
-		r = probe_content(j, window, &c, why);
-	if (r == 0)
-		r = extend(window, want, &grown, why);
+		r = extend(t->window, want, &grown, why);
 	if (r < 0)
 		return r;
 	if (c.ops) {
@@ -198,27 +197,64 @@ static int no_such_partition(const struct job *j, struct why *why)
 		    j->table.ops->name);
 }
 
-static int choose(const struct job *j, const struct partition **ret, struct why *why)
+static int choose(struct job *j, const struct partition **ret, struct why *why)
 {
+	const struct partition *p = NULL;
+	int r;
+
 	*ret = NULL;
 	if (j->how->disk_only)
 		return 0;
-	*ret = j->how->partition ? table_number(&j->table, j->how->partition) : table_last(&j->table);
-	return *ret ? 0 : no_such_partition(j, why);
+	if (j->table.n == 0 || (j->how->partition && !table_number(&j->table, j->how->partition)))
+		return no_such_partition(j, why);
+	p = table_number(&j->table, j->how->partition);
+	if (!p) {
+		r = choice_make(&j->tenants, j->how->keep_content, &p, why);
+		if (r < 0)
+			return add_ways_out(j, r, why);
+	}
+	if (p->use && p->use->no_growth)
+		return fail(why, -EOPNOTSUPP, "partition %u %s; @expand=none grows the disk alone", p->number,
+			    p->use->no_growth);
+	*ret = p;
+	return 0;
+}
+
+static int grow_partition(struct job *j, const struct partition *p, const struct table_growth *growth,
+			  struct why *why)
+{
+	const struct moved moved = { &j->tenants, p, growth->shift };
+	char have_text[SIZE_TEXT_MAX], want_text[SIZE_TEXT_MAX];
+	const struct tenant *t;
+	int r = 0;
+
+	text_add(&j->describe, "    %s: partition %u grown from %s to %s\n", j->table.ops->name, p->number,
+		 size_human(have_text, p->length), size_human(want_text, growth->length));
+	if (growth->shift) {
+		r = moved_check(&moved, why);
+		if (r == 0)
+			r = moved_describe(&moved, &j->describe, why);
+	}
+	if (r == 0)
+		r = tenants_look(&j->tenants, p, &t, why);
+	if (r == 0)
+		r = grow_container(j, t, p->start, growth->length, why);
+	if (r == 0 && growth->shift)
+		r = moved_paint(&moved, j->draft, why);
+	return r;
 }
 
 static int grow_partitioned(struct job *j, struct why *why)
 {
 	const struct table *t = &j->table;
-	char have_text[SIZE_TEXT_MAX], want_text[SIZE_TEXT_MAX];
 	const struct partition *p;
 	struct table_growth growth = { 0 };
+	char have_text[SIZE_TEXT_MAX];
 	int r;
 
-	r = choose(j, &p, why);
-	if (r == 0 && p && p->use && p->use->no_growth)
-		return fail(why, -EOPNOTSUPP, "partition %u %s; @expand=none grows the disk alone", p->number,
-			    p->use->no_growth);
+	r = tenants_init(&j->tenants, j->below, t);
+	if (r == 0)
+		r = choose(j, &p, why);
 	if (r == 0)
 		r = t->ops->grow(j->below, t, p, j->draft, &growth, why);
 	if (r < 0)
@@ -228,25 +264,26 @@ static int grow_partitioned(struct job *j, struct why *why)
 		return 0;
 	}
 	(void)snprintf(j->container, sizeof(j->container), "partition %u", p->number);
-	size_human(have_text, p->length);
 	if (growth.length == p->length) {
 		text_add(&j->describe, "    %s: partition %u stays %s: too little room for a MiB more\n",
-			 t->ops->name, p->number, have_text);
+			 t->ops->name, p->number, size_human(have_text, p->length));
 		return 0;
 	}
-	text_add(&j->describe, "    %s: partition %u grown from %s to %s\n", t->ops->name, p->number, have_text,
-		 size_human(want_text, growth.length));
-	return grow_container(j, p->start, p->length, growth.length, why);
+	return grow_partition(j, p, &growth, why);
 }
 
 static int grow_bare(struct job *j, struct why *why)
 {
+	_cleanup_(tenant_done) struct tenant t = { 0 };
+	int r;
+
 	if (j->how->partition)
 		return fail(why, -EOPNOTSUPP, "the image has no partition %u: it has no partition table",
 			    j->how->partition);
 	(void)snprintf(j->container, sizeof(j->container), "the bare disk");
 	text_add(&j->describe, "    no partition table: the disk holds one thing, if any\n");
-	return grow_container(j, 0, j->below->size, j->how->size, why);
+	r = tenant_look(&t, j->below, 0, j->below->size, why);
+	return r < 0 ? r : grow_container(j, &t, 0, j->how->size, why);
 }
 
 static int check_size(const struct resize *how, struct image *below, struct why *why)

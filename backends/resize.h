@@ -10,7 +10,7 @@
 
 struct resize {
 	uint64_t size;	    /* bytes, of the grown disk */
-	unsigned partition; /* number; 0: the last one on the disk by start */
+	unsigned partition; /* number; 0: as choice.h has it */
 	bool disk_only;	    /* expand=none */
 	bool keep_content;  /* content=none: disk and partition only */
 	const char *volume; /* lvexpand: the logical volume that takes the room; NULL: not said; borrowed */

@@ -310,7 +310,8 @@ static const struct kind kinds[] = {
 	{
 		.named = { .name = "hibernation image",
 			   .type = "swsuspend",
-			   .why_not = "it holds the memory of a suspended guest" },
+			   .why_not = "it holds the memory of a suspended guest",
+			   .stays = "the suspended guest in it knows the partitions by their places" },
 		.magic = { MAGIC(4 * KiB - 10, "S1SUSPEND"), MAGIC(4 * KiB - 10, "S2SUSPEND"),
 			   MAGIC(4 * KiB - 10, "ULSUSPEND"), MAGIC(4 * KiB - 10, "LINHIB0001") },
 	},
@@ -329,11 +330,11 @@ static const struct kind kinds[] = {
 				 "\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef") },
 	},
 	{
-		.named = { .name = "erofs", .why_not = NOT_AT_ALL("read-only erofs") },
+		.named = { .name = "erofs", .why_not = NOT_AT_ALL("read-only erofs"), .read_only = true },
 		.magic = { MAGIC(1024, "\xe2\xe1\xf5\xe0") },
 	},
 	{
-		.named = { .name = "squashfs", .why_not = NOT_AT_ALL("read-only squashfs") },
+		.named = { .name = "squashfs", .why_not = NOT_AT_ALL("read-only squashfs"), .read_only = true },
 		.magic = { MAGIC(0, "hsqs") },
 		.look = squashfs_look,
 	},

@@ -61,6 +61,7 @@ struct content_ops {
 	 * partition that firmware reads.
 	 */
 	bool only_named;
+	bool read_only; /* written once, by who made it: room in it is of no use */
 	/*
 	 * Tells the runs of bytes that nothing reads before it has written them (unused.h):
 	 * free blocks, unused tails of tables. What is in doubt is used. NULL: all of it
@@ -76,6 +77,8 @@ struct content_ops {
 	 */
 	int (*move)(struct image *container, const struct content *c, uint64_t from, uint64_t to,
 		    struct map_draft *draft, struct why *why);
+	/* Why it can't be moved, whoever paints; goes on "... can't be moved: ". NULL: it can. */
+	const char *stays;
 	/*
 	 * Its own records stand at the end of the container, which therefore must
 	 * not grow either, not even with the content left alone.

@@ -112,6 +112,7 @@ const struct content_ops fat_content = {
 	.type = "vfat",
 	.probe = fat_probe,
 	.why_not = "growing fat is not built yet",
+	.only_named = true,
 };
 
 /* ---- exFAT ---- */

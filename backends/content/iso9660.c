@@ -141,6 +141,7 @@ static int iso9660_probe(struct image *container, struct content *ret, struct wh
 
 const struct content_ops iso9660_content = {
 	.name = "iso9660",
+	.read_only = true,
 	.probe = iso9660_probe,
 	.why_not = "read-only iso9660 can't be grown offline",
 };

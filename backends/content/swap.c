@@ -64,4 +64,5 @@ const struct content_ops swap_content = {
 	.name = "swap",
 	.probe = swap_probe,
 	.why_not = "growing swap space is not built yet",
+	.only_named = true,
 };

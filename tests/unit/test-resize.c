@@ -11,14 +11,9 @@
 #include "backends/resize.h"
 #include "base/bytes.h"
 #include "tests/unit/disk.h"
+#include "tests/unit/grown.h"
 #include "tests/unit/memimage.h"
 #include "tests/unit/mounts.h"
-
-#define LEFT_TO_GUEST "    its content is left to the guest\n"
-#define WAYS_OUT                                                                                             \
-	"; @content=none grows disk and partition and leaves the rest to the guest, @expand=none grows the " \
-	"disk alone"
-#define WAYS_OUT_BARE "; @content=none or @expand=none grows the disk alone and leaves the rest to the guest"
 
 /* Two partitions, the second from 17 MiB to the end, of 60 MiB. sgdisk sleeps a second whenever it writes. */
 static int setup(void **state)
@@ -44,42 +39,6 @@ static void make_disk(const char *kind, const char *make)
 	   "dd if=part of=disk bs=1M seek=17 conv=notrunc,sparse status=none",
 	   kind, strcmp(kind, "gpt") == 0 ? P2_GPT : P2_MBR, make);
 }
-
-static struct image *resize_ok(const struct resize *how, const char *name)
-{
-	_cleanup_(image_unrefp) struct image *below = disk_open(name);
-	struct image *img = NULL;
-	struct why why = { "" };
-	int r = resize_open(how, below, &img, &why);
-
-	if (r != 0)
-		fail_msg("resize failed: %s", why_text(&why, r));
-	assert_int_equal(img->size, how->size);
-	return img;
-}
-
-/* The file NAME grown as told, as the file "grown"; its description must be `describe`. */
-static void resize_file(const struct resize *how, const char *name, const char *describe)
-{
-	_cleanup_(image_unrefp) struct image *img = resize_ok(how, name);
-	_cleanup_(text_done) struct text t = TEXT_EMPTY;
-
-	image_describe(img, &t);
-	if (describe)
-		assert_string_equal(t.chars, describe);
-	disk_save(img, "grown");
-}
-
-static void assert_refused(const struct resize *how, const char *name, int error, const char *reason)
-{
-	_cleanup_(image_unrefp) struct image *below = disk_open(name), *img = NULL;
-	struct why why = { "" };
-
-	assert_int_equal(resize_open(how, below, &img, &why), error);
-	assert_string_equal(why.text, reason);
-}
-
-#define HOW(...) (&(struct resize){ .size = 200 * MiB, __VA_ARGS__ })
 
 static void test_expand_none_grows_the_disk_alone(void **state)
 {
@@ -149,14 +108,14 @@ static void test_refuses_contents_by_their_names(void **state)
 
 		make_disk("mbr", cases[i].make);
 		(void)snprintf(reason, sizeof(reason), "partition 2 is %s%s", cases[i].reason, WAYS_OUT);
-		assert_refused(HOW(), "disk", -EOPNOTSUPP, reason);
+		assert_refused(HOW(.partition = 2), "disk", -EOPNOTSUPP, reason);
 	}
 }
 
 static void test_refuses_unknown_content(void **state)
 {
-	make_disk("gpt", "true");
-	assert_refused(HOW(), "disk", -EOPNOTSUPP,
+	make_disk("gpt", "head -c 1M /dev/urandom | dd of=part conv=notrunc");
+	assert_refused(HOW(.partition = 2), "disk", -EOPNOTSUPP,
 		       "partition 2 holds nothing that is known here, so nothing that can be grown" WAYS_OUT);
 }
 
@@ -213,7 +172,7 @@ static void test_own_size_is_the_image_itself(void **state)
 
 static void test_too_little_room_changes_no_partition(void **state)
 {
-	make_disk("gpt", "true");
+	make_disk("gpt", "mkfs.ext4 -qF part");
 	resize_file(&(struct resize){ .size = 60 * MiB + 512 }, "disk",
 		    "    gpt: partition 2 stays 43.0M: too little room for a MiB more\n");
 	sh("sgdisk -v grown | grep -q 'No problems found'");
@@ -412,31 +371,7 @@ static void test_a_damaged_table_is_refused(void **state)
 	assert_int_equal(resize_open(HOW(.disk_only = true), below, &img, NULL), -EBADMSG);
 }
 
-/* ext4 inside: files that are there before must be there after, to the kernel's eyes. */
-
-#define MAKE_EXT4                                                                                             \
-	"rm -rf files && mkdir -p files/d && seq 100000 > files/numbers && head -c 3000000 /dev/urandom > "   \
-	"files/d/noise && "                                                                                   \
-	"for i in $(seq 200); do echo $i > files/d/$i; done && ln -s d/noise files/link && mkfs.ext4 -qF -d " \
-	"files part"
-
-/* What is at that offset of the file "grown" must pass e2fsck, mount, hold the files, and take 100 MiB more. */
-static void judge_ext4(uint64_t offset, uint64_t length)
-{
-	sh("rm -f fs && dd if=grown of=fs bs=64K iflag=skip_bytes,count_bytes skip=%ju count=%ju conv=sparse "
-	   "status=none && "
-	   "truncate -s %ju fs && e2fsck -fn fs > log 2>&1 || { cat log; false; }",
-	   (uintmax_t)offset, (uintmax_t)length, (uintmax_t)length);
-	sh("mkdir -p m && l=$(losetup -f -o %ju --sizelimit %ju --show grown) && mount $l m && "
-	   "diff -r --no-dereference -x lost+found files m && fallocate -l 100M m/more && df --output=size m | "
-	   "tail -1 > size; "
-	   "r=$?; umount m; losetup -d $l; exit $r",
-	   (uintmax_t)offset, (uintmax_t)length);
-	sh("rm -f fs && dd if=grown of=fs bs=64K iflag=skip_bytes,count_bytes skip=%ju count=%ju conv=sparse "
-	   "status=none && "
-	   "e2fsck -fn fs > log 2>&1 || { cat log; false; }",
-	   (uintmax_t)offset, (uintmax_t)length);
-}
+/* ext4 inside. */
 
 static void test_grows_ext4_in_gpt(void **state)
 {

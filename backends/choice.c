@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "backends/choice.h"
+
+#include <errno.h>
+
+static int pass_over(struct tenants *all, const struct partition *p, bool *ret, struct why *why)
+{
+	const struct tenant *t;
+	int r;
+
+	*ret = p->use && p->use->service;
+	if (p->use && (p->use->service || p->use->no_growth))
+		return 0;
+	r = tenants_look(all, p, &t, why);
+	if (r == 0)
+		*ret = t->found == 0 ? t->content.ops->only_named || t->content.ops->read_only
+				     : t->found == 1 && t->empty;
+	return r;
+}
+
+/* By number, as somebody would name them, in the order of the disk. */
+static int refuse(struct tenants *all, struct why *why)
+{
+	_cleanup_(text_done) struct text there = TEXT_EMPTY;
+	const struct table *table = all->table;
+	unsigned i = 0;
+
+	for (; i < table->n && there.len < 160; i++) {
+		const struct tenant *t;
+		int r = tenants_look(all, &table->partition[i], &t, why);
+
+		if (r < 0)
+			return r;
+		text_add(&there, "%s%u (%s)", there.len ? ", " : "", t->partition->number, tenant_name(t));
+	}
+	return fail(why, -EOPNOTSUPP,
+		    "no partition takes the room unless it is named: %s%s; @expand=N names one",
+		    there.chars ?: "some", i < table->n ? ", ..." : "");
+}
+
+int choice_make(struct tenants *all, bool keep_content, const struct partition **ret, struct why *why)
+{
+	const struct table *table = all->table;
+	const struct partition *last = NULL, *found = NULL;
+
+	for (unsigned i = table->n; i-- > 0 && !found;) {
+		const struct partition *p = &table->partition[i];
+		bool passed_over = false;
+		int r;
+
+		if (p->extended)
+			continue;
+		last = last ?: p;
+		r = pass_over(all, p, &passed_over, why);
+		if (r < 0)
+			return r;
+		found = passed_over ? NULL : p;
+	}
+	*ret = found ?: keep_content ? last : NULL;
+	return *ret ? 0 : refuse(all, why);
+}
