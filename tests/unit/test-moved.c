@@ -388,6 +388,31 @@ static void test_refuses_to_move_what_boot_code_goes_on_in(void **state)
 		"by the places of files; @expand=none grows the disk alone");
 }
 
+/* What grub-install would write, from where Debian keeps it. */
+static void test_knows_the_real_boot_code_of_grub(void **state)
+{
+	if (sh_status("test -f /usr/lib/grub/i386-pc/boot.img") != 0)
+		skip();
+	new_disk(60, "dos", "start=2048,size=40960\nstart=43008,size=20480\n");
+	put_part(2048, 40960, "mkfs.ext4 -qF part");
+	put_part(43008, 20480, MAKE_SWAP);
+	sh("dd if=/usr/lib/grub/i386-pc/boot.img of=disk bs=440 count=1 conv=notrunc status=none");
+	resize_file(HOW(), "disk", NULL);
+	sh("printf '\\1\\250' | dd of=disk bs=1 seek=92 conv=notrunc status=none");
+	assert_refused(HOW(), "disk", -EOPNOTSUPP,
+		       "partition 1 can't grow: GRUB in the disk's first sector goes on in sector 43009, among "
+		       "what would have to move; @expand=none grows the disk alone");
+	new_disk(60, "dos", "start=2048,size=40960\nstart=43008,size=20480\n");
+	put_part(2048, 40960, "mkfs.ext4 -qF part");
+	put_part(43008, 20480,
+		 "mkfs.ext4 -qF part && dd if=/usr/lib/grub/i386-pc/boot.img of=part conv=notrunc");
+	assert_refused(
+		HOW(.partition = 1), "disk", -EOPNOTSUPP,
+		"partition 1 can't grow: partition 2 (ext4, 10.0M) stands behind it and can't be moved: boot "
+		"code in its first sector finds the rest of it by its place; @expand=none grows the disk "
+		"alone");
+}
+
 static void test_refuses_mbr_disks_beyond_its_reach(void **state)
 {
 	new_disk(60, "dos", "start=2048,size=40960\nstart=43008,size=20480\n");
@@ -469,6 +494,7 @@ int main(void)
 		cmocka_unit_test(test_refuses_to_move_what_is_found_by_its_place),
 		cmocka_unit_test(test_moves_ntfs_that_windows_does_not_start_from),
 		cmocka_unit_test(test_refuses_to_move_what_boot_code_goes_on_in),
+		cmocka_unit_test(test_knows_the_real_boot_code_of_grub),
 		cmocka_unit_test(test_refuses_mbr_disks_beyond_its_reach),
 		cmocka_unit_test(test_lets_contents_say_where_they_stand_now),
 	};
