@@ -42,10 +42,9 @@ static bool may_stand_at(const struct ext_geometry *g, uint32_t group, uint64_t 
 	       (block >= first && range_ok(block - first, count, g->super.blocks_per_group));
 }
 
-static int check_desc(const struct ext_grown *grown, uint32_t group, struct why *why)
+static int check_desc(const struct ext_geometry *g, uint32_t group, const struct disk_ext_group *d,
+		      struct why *why)
 {
-	const struct ext_geometry *g = &grown->geometry;
-	const struct disk_ext_group *d = ext_old_desc(grown, group);
 	const char *name = ext_super_name(&g->super);
 
 	if (ext_has_group_csum(&g->super) && get_le16(d->checksum) != ext_group_checksum(&g->super, group, d))
@@ -128,8 +127,18 @@ int ext_descs_read(struct image *img, const struct ext_grown *grown, struct why 
 	for (uint32_t i = in_head; i < g->old_desc_blocks && r == 0; i++)
 		r = read_blocks(img, grown, i, 1, why);
 	for (uint32_t i = 0; i < g->old_groups && r == 0; i++)
-		r = check_desc(grown, i, why);
+		r = check_desc(g, i, ext_old_desc(grown, i), why);
 	if (r == 0 && !ext_has_group_csum(&g->super))
 		r = check_overlaps(grown, why);
 	return r;
+}
+
+int ext_desc_read(struct image *img, const struct ext_geometry *g, uint32_t group,
+		  uint8_t ret[EXT_DESC_SIZE_MAX], struct why *why)
+{
+	uint64_t at = ext_desc_block(g, group / g->desc_per_block) * g->super.block_size +
+		      (uint64_t)(group % g->desc_per_block) * g->super.desc_size;
+	int r = image_pread(img, ret, g->super.desc_size, at, why);
+
+	return r < 0 ? r : check_desc(g, group, (const struct disk_ext_group *)ret, why);
 }

@@ -13,6 +13,10 @@
  */
 int ext_descs_read(struct image *img, const struct ext_grown *grown, struct why *why);
 
+/* One of them alone, `desc_size` bytes, with the same checks. `group` is an old one. */
+int ext_desc_read(struct image *img, const struct ext_geometry *g, uint32_t group,
+		  uint8_t ret[EXT_DESC_SIZE_MAX], struct why *why);
+
 /* Where a group's tables stand: blocks. */
 uint64_t ext_desc_block_bitmap(const struct ext_geometry *g, const struct disk_ext_group *d);
 uint64_t ext_desc_inode_bitmap(const struct ext_geometry *g, const struct disk_ext_group *d);

@@ -208,6 +208,42 @@ static_assert(offsetof(struct disk_ext_inode, sectors_hi) == 0x74, "ext inode");
 
 #define EXT_INODE_SIZE_MIN 128
 
+#define EXT_INODE_EXTENTS 0x80000 /* flags: `block` is the root of an extent tree */
+
+/* A node of it: this, then entries of the same size; in a block of its own a checksum behind `max` entries. */
+struct disk_ext_extents {
+	uint8_t magic[2];
+	uint8_t entries[2];
+	uint8_t max[2];
+	uint8_t depth[2]; /* 0: the entries are extents, else nodes below */
+	uint8_t generation[4];
+};
+static_assert(sizeof(struct disk_ext_extents) == 12, "ext extents");
+
+#define EXT_EXTENTS_MAGIC     0xF30A
+#define EXT_EXTENTS_DEPTH_MAX 5
+
+struct disk_ext_extent {
+	uint8_t logical[4];
+	uint8_t count[2]; /* above EXT_EXTENT_MAX: allocated, but not yet written */
+	uint8_t physical_hi[2];
+	uint8_t physical_lo[4];
+};
+static_assert(sizeof(struct disk_ext_extent) == 12, "ext extent");
+
+#define EXT_EXTENT_MAX 0x8000
+
+struct disk_ext_extent_node {
+	uint8_t logical[4];
+	uint8_t physical_lo[4];
+	uint8_t physical_hi[2];
+	uint8_t unused[2];
+};
+static_assert(sizeof(struct disk_ext_extent_node) == 12, "ext extent node");
+
+/* Without extents: this many blocks, then blocks of block numbers, one, two and three levels of them. */
+#define EXT_DIRECT_BLOCKS 12
+
 /* Multiple mount protection: who has the filesystem open. */
 struct disk_ext_mmp {
 	uint8_t magic[4];

@@ -19,7 +19,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "backends/content/ext_descs.h"
+#include "backends/content/ext_bitmap.h"
+#include "backends/content/ext_features.h"
+#include "backends/content/ext_inode.h"
 #include "base/bytes.h"
 #include "base/crc.h"
 #include "base/size.h"
@@ -56,84 +58,6 @@ static const struct ext_geometry *geometry_of(const struct plan *p)
 	return &p->grown->geometry;
 }
 
-/* What must not be grown. */
-
-static int check_features(const struct ext_super *s, struct why *why)
-{
-	const uint32_t known_incompat = EXT_INCOMPAT_FILETYPE | EXT_INCOMPAT_META_BG | EXT_INCOMPAT_EXTENTS |
-					EXT_INCOMPAT_64BIT | EXT_INCOMPAT_MMP | EXT_INCOMPAT_FLEX_BG |
-					EXT_INCOMPAT_EA_INODE | EXT_INCOMPAT_CSUM_SEED | EXT_INCOMPAT_LARGEDIR |
-					EXT_INCOMPAT_INLINE_DATA | EXT_INCOMPAT_ENCRYPT | EXT_INCOMPAT_CASEFOLD;
-	const uint32_t known_ro = EXT_RO_SPARSE_SUPER | EXT_RO_LARGE_FILE | EXT_RO_BTREE_DIR |
-				  EXT_RO_HUGE_FILE | EXT_RO_GDT_CSUM | EXT_RO_DIR_NLINK | EXT_RO_EXTRA_ISIZE |
-				  EXT_RO_QUOTA | EXT_RO_METADATA_CSUM | EXT_RO_PROJECT | EXT_RO_VERITY |
-				  EXT_RO_ORPHAN_PRESENT;
-	const char *name = ext_super_name(s);
-
-	if (s->incompat & EXT_INCOMPAT_JOURNAL_DEV)
-		return fail(why, -EOPNOTSUPP, "this is the journal of an ext filesystem, not a filesystem");
-	if (s->incompat & EXT_INCOMPAT_RECOVER)
-		return fail(why, -EOPNOTSUPP,
-			    "its journal must be replayed first: this %s was in use when the image was "
-			    "made; mount it once or run e2fsck",
-			    name);
-	if (s->ro_compat & EXT_RO_BIGALLOC)
-		return fail(why, -EOPNOTSUPP, "%s with bigalloc can't be grown here", name);
-	if (s->ro_compat & (EXT_RO_READONLY | EXT_RO_SHARED_BLOCKS))
-		return fail(why, -EOPNOTSUPP, "%s is marked as never to be written (readonly, shared_blocks)",
-			    name);
-	if ((s->incompat & ~known_incompat) || (s->ro_compat & ~known_ro))
-		return fail(why, -EOPNOTSUPP,
-			    "%s has features that are not known here (incompat 0x%" PRIx32
-			    ", ro_compat 0x%" PRIx32 ")",
-			    name, s->incompat & ~known_incompat, s->ro_compat & ~known_ro);
-	return 0;
-}
-
-static int check_state(const struct ext_super *s, struct why *why)
-{
-	const char *name = ext_super_name(s);
-
-	if (s->state & EXT_STATE_ERROR)
-		return fail(why, -EOPNOTSUPP, "%s is not clean: errors were found in it; run e2fsck", name);
-	if (!(s->state & EXT_STATE_VALID))
-		return fail(why, -EOPNOTSUPP, "%s is not clean: it was not unmounted; run e2fsck", name);
-	if (!(s->compat & EXT_COMPAT_RESIZE_INODE))
-		return s->reserved_gdt_blocks == 0
-			       ? 0
-			       : fail(why, -EBADMSG,
-				      "%s reserves %" PRIu32 " blocks for descriptors, without resize_inode",
-				      name, s->reserved_gdt_blocks);
-	if (s->incompat & EXT_INCOMPAT_META_BG)
-		return fail(why, -EBADMSG, "%s has resize_inode and meta_bg, which exclude each other", name);
-	if (!(s->ro_compat & EXT_RO_SPARSE_SUPER) && !(s->compat & EXT_COMPAT_SPARSE_SUPER2))
-		return fail(why, -EBADMSG, "%s has resize_inode without sparse_super", name);
-	return 0;
-}
-
-static int check_mmp(const struct plan *p, struct why *why)
-{
-	const struct ext_super *s = &geometry_of(p)->super;
-	struct disk_ext_mmp disk;
-	int r;
-
-	if (!(s->incompat & EXT_INCOMPAT_MMP))
-		return 0;
-	if (s->mmp_block <= s->first_data_block || s->mmp_block >= s->blocks)
-		return fail(why, -EBADMSG, "%s has its mmp block at %" PRIu64 " of %" PRIu64, ext_super_name(s),
-			    s->mmp_block, s->blocks);
-	r = image_pread(p->img, &disk, sizeof(disk), s->mmp_block * s->block_size, why);
-	if (r < 0)
-		return r;
-	if (get_le32(disk.magic) != EXT_MMP_MAGIC ||
-	    (ext_has_csum(s) && get_le32(disk.checksum) != crc32c(s->checksum_seed, &disk,
-								  offsetof(struct disk_ext_mmp, checksum))))
-		return fail(why, -EBADMSG, "the mmp block of %s is damaged", ext_super_name(s));
-	if (get_le32(disk.sequence) != EXT_MMP_CLEAN)
-		return fail(why, -EOPNOTSUPP, "%s is in use elsewhere, says its mmp block", ext_super_name(s));
-	return 0;
-}
-
 /* Group descriptors. */
 
 static void add_free_blocks(struct disk_ext_group *d, uint32_t more)
@@ -152,33 +76,6 @@ static void seal_desc(const struct plan *p, uint32_t group)
 
 /* Block bitmaps of old groups. */
 
-static uint64_t bitmap_offset(const struct plan *p, uint32_t group)
-{
-	const struct ext_geometry *g = geometry_of(p);
-
-	return ext_desc_block_bitmap(g, ext_old_desc(p->grown, group)) * g->super.block_size;
-}
-
-static uint32_t bitmap_csum(const struct ext_geometry *g, const uint8_t *bytes)
-{
-	return crc32c(g->super.checksum_seed, bytes, g->super.blocks_per_group / 8);
-}
-
-static int check_bitmap(const struct plan *p, uint32_t group, const uint8_t *bytes, struct why *why)
-{
-	const struct ext_geometry *g = geometry_of(p);
-	const struct disk_ext_group *d = ext_old_desc(p->grown, group);
-	uint32_t csum = bitmap_csum(g, bytes);
-
-	if (!ext_has_csum(&g->super))
-		return 0;
-	if (get_le16(d->block_bitmap_csum_lo) != (csum & 0xFFFF) ||
-	    (ext_is_big(g) && get_le16(d->block_bitmap_csum_hi) != csum >> 16))
-		return fail(why, -EBADMSG, "the block bitmap of group %" PRIu32 " of %s has a wrong checksum",
-			    group, ext_super_name(&g->super));
-	return 0;
-}
-
 /* The bitmap of an old group, read at most once. */
 static int open_bitmap(struct plan *p, uint32_t group, uint8_t **ret, struct why *why)
 {
@@ -194,9 +91,7 @@ static int open_bitmap(struct plan *p, uint32_t group, uint8_t **ret, struct why
 	bytes = malloc(g->super.block_size);
 	if (!bytes)
 		return -ENOMEM;
-	r = image_pread(p->img, bytes, g->super.block_size, bitmap_offset(p, group), why);
-	if (r == 0)
-		r = check_bitmap(p, group, bytes, why);
+	r = ext_block_bitmap_read(p->img, g, group, ext_old_desc(p->grown, group), bytes, why);
 	if (r < 0)
 		return r;
 	*ret = bytes;
@@ -210,7 +105,7 @@ static void seal_bitmaps(struct plan *p)
 
 	for (unsigned i = 0; i < p->n_edits; i++) {
 		struct disk_ext_group *d = ext_old_desc(p->grown, p->edits[i].group);
-		uint32_t csum = bitmap_csum(g, p->edits[i].bytes);
+		uint32_t csum = ext_bitmap_csum(g, p->edits[i].bytes);
 
 		if (!ext_has_csum(&g->super))
 			continue;
@@ -261,14 +156,6 @@ static int lengthen_last_group(struct plan *p, struct why *why)
  * each of these is an indirect block that lists its copies in other groups.
  */
 
-static uint64_t resize_inode_offset(const struct plan *p)
-{
-	const struct ext_geometry *g = geometry_of(p);
-
-	return ext_desc_inode_table(g, ext_old_desc(p->grown, 0)) * g->super.block_size +
-	       (EXT_RESIZE_INODE - 1) * (uint64_t)g->super.inode_size;
-}
-
 static uint32_t count_copies(const struct ext_geometry *g, uint32_t groups)
 {
 	uint32_t n = 0;
@@ -292,20 +179,13 @@ static int read_resize_inode(struct plan *p, struct why *why)
 	_cleanup_free_ uint8_t *bytes = malloc(g->super.inode_size);
 	const struct disk_ext_inode *disk = (const struct disk_ext_inode *)bytes;
 	uint64_t sectors;
-	uint32_t csum;
 	int r;
 
 	if (!bytes)
 		return -ENOMEM;
-	r = image_pread(p->img, bytes, g->super.inode_size, resize_inode_offset(p), why);
+	r = ext_inode_read(p->img, g, ext_old_desc(p->grown, 0), EXT_RESIZE_INODE, bytes, why);
 	if (r < 0)
 		return r;
-	csum = ext_inode_checksum(&g->super, EXT_RESIZE_INODE, bytes);
-	if (ext_has_csum(&g->super) &&
-	    (get_le16(disk->checksum_lo) != (csum & 0xFFFF) ||
-	     (ext_inode_has_checksum_hi(&g->super, bytes) && get_le16(disk->checksum_hi) != csum >> 16)))
-		return fail(why, -EBADMSG, "the resize inode of %s has a wrong checksum",
-			    ext_super_name(&g->super));
 	sectors = get_le32(disk->sectors_lo) | (uint64_t)get_le16(disk->sectors_hi) << 32;
 	if (sectors != reserve_sectors(g, g->old_groups, g->old_desc_blocks))
 		return fail(why, -EBADMSG, "the resize inode of %s owns %" PRIu64 " sectors, not the reserve",
@@ -575,7 +455,8 @@ static void paint_reserve(const struct plan *p, struct map_draft *draft)
 
 	if (!p->resize_inode)
 		return;
-	map_draft_bytes(draft, resize_inode_offset(p), p->resize_inode, g->super.inode_size);
+	map_draft_bytes(draft, ext_inode_offset(g, ext_old_desc(p->grown, 0), EXT_RESIZE_INODE),
+			p->resize_inode, g->super.inode_size);
 	if (g->starts_to_spread)
 		return;
 	for (uint32_t i = g->old_desc_blocks; i < g->new_desc_blocks; i++)
@@ -592,8 +473,10 @@ static void paint(const struct plan *p, struct map_draft *draft)
 	paint_primary(p, draft);
 	paint_reserve(p, draft);
 	for (unsigned i = 0; i < p->n_edits; i++)
-		map_draft_bytes(draft, bitmap_offset(p, p->edits[i].group), p->edits[i].bytes,
-				g->super.block_size);
+		map_draft_bytes(draft,
+				ext_desc_block_bitmap(g, ext_old_desc(p->grown, p->edits[i].group)) *
+					g->super.block_size,
+				p->edits[i].bytes, g->super.block_size);
 }
 
 static void describe_growth(const struct ext_geometry *g, struct text *describe)
@@ -621,9 +504,14 @@ static int plan_geometry(struct plan *p, struct disk_ext_super *ret_super, struc
 	if (r == 1)
 		return fail(why, -EBADMSG, "there is no ext superblock");
 	if (r == 0)
-		r = check_features(&s, why);
+		r = ext_features_check(&s, why);
+	if (r == 0 && (s.incompat & EXT_INCOMPAT_RECOVER))
+		r = fail(why, -EOPNOTSUPP,
+			 "its journal must be replayed first: this %s was in use when the image was made; "
+			 "mount it once or run e2fsck",
+			 ext_super_name(&s));
 	if (r == 0)
-		r = check_state(&s, why);
+		r = ext_state_check(&s, why);
 	if (r == 0)
 		r = ext_super_check(&s, why);
 	if (r == 0)
@@ -648,7 +536,7 @@ int ext_grow(struct image *grown, const struct content *c, const struct growth *
 
 	if (r != 0)
 		return r == 1 ? CONTENT_FITS : r;
-	r = check_mmp(&p, why);
+	r = ext_mmp_check(grown, &geometry_of(&p)->super, why);
 	if (r == 0)
 		r = ext_descs_read(p.img, p.grown, why);
 	if (r == 0)

@@ -27,6 +27,7 @@ struct ext_super {
 	uint32_t log_groups_per_flex;
 	uint32_t log_cluster_size;
 	uint32_t last_orphan;
+	uint32_t journal_inode; /* 0: there is none, or it is on a device of its own */
 	uint32_t compat, incompat, ro_compat;
 	uint32_t state;
 	uint64_t mmp_block;
