@@ -24,6 +24,7 @@
 #define EXT_COMPAT_HAS_JOURNAL	 0x4
 #define EXT_COMPAT_RESIZE_INODE	 0x10
 #define EXT_COMPAT_SPARSE_SUPER2 0x200
+#define EXT_COMPAT_ORPHAN_FILE	 0x1000
 
 #define EXT_INCOMPAT_FILETYPE	 0x2
 #define EXT_INCOMPAT_RECOVER	 0x4
@@ -128,7 +129,10 @@ struct disk_ext_super {
 	uint8_t lost_found_inode[4];
 	uint8_t project_quota_inode[4];
 	uint8_t checksum_seed[4]; /* 0x270 */
-	uint8_t rest[392];
+	uint8_t times_hi[8];
+	uint8_t encoding[4];
+	uint8_t orphan_inode[4]; /* 0x280 */
+	uint8_t rest[376];
 	uint8_t checksum[4]; /* 0x3fc */
 };
 static_assert(sizeof(struct disk_ext_super) == 1024, "ext superblock");
@@ -138,6 +142,7 @@ static_assert(offsetof(struct disk_ext_super, desc_size) == 0xFE, "ext superbloc
 static_assert(offsetof(struct disk_ext_super, mmp_block) == 0x168, "ext superblock");
 static_assert(offsetof(struct disk_ext_super, overhead_clusters) == 0x248, "ext superblock");
 static_assert(offsetof(struct disk_ext_super, checksum_seed) == 0x270, "ext superblock");
+static_assert(offsetof(struct disk_ext_super, orphan_inode) == 0x280, "ext superblock");
 
 #define EXT_GROUP_INODE_UNINIT 0x1 /* its inode bitmap was never written */
 #define EXT_GROUP_BLOCK_UNINIT 0x2 /* nor its block bitmap: only the group's own metadata is in use */
@@ -243,6 +248,15 @@ static_assert(sizeof(struct disk_ext_extent_node) == 12, "ext extent node");
 
 /* Without extents: this many blocks, then blocks of block numbers, one, two and three levels of them. */
 #define EXT_DIRECT_BLOCKS 12
+
+/* Ends each block of the file that lists orphans; before it inode numbers, 0 where none is. */
+struct disk_ext_orphan_tail {
+	uint8_t magic[4];
+	uint8_t checksum[4];
+};
+static_assert(sizeof(struct disk_ext_orphan_tail) == 8, "ext orphan file");
+
+#define EXT_ORPHAN_MAGIC 0x0B10CA04
 
 /* Multiple mount protection: who has the filesystem open. */
 struct disk_ext_mmp {

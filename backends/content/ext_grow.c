@@ -22,6 +22,7 @@
 #include "backends/content/ext_bitmap.h"
 #include "backends/content/ext_features.h"
 #include "backends/content/ext_inode.h"
+#include "backends/content/ext_replay.h"
 #include "base/bytes.h"
 #include "base/crc.h"
 #include "base/size.h"
@@ -36,7 +37,9 @@ struct edit {
 };
 
 struct plan {
-	struct image *img; /* borrowed */
+	struct image *img; /* owned ref; the container, or what it is after recovery */
+	bool is_recovered;
+	struct ext_replayed replayed; /* then, by this much */
 	struct ext_grown *grown;
 	struct edit edits[2]; /* the last group's, and that of the block which the resize inode gives up */
 	unsigned n_edits;
@@ -51,6 +54,7 @@ static void plan_done(struct plan *p)
 	free(p->resize_inode);
 	if (p->grown)
 		ext_grown_unref(p->grown);
+	image_unref(p->img);
 }
 
 static const struct ext_geometry *geometry_of(const struct plan *p)
@@ -468,6 +472,8 @@ static void paint(const struct plan *p, struct map_draft *draft)
 	const struct ext_geometry *g = geometry_of(p);
 	uint64_t old_end = g->old_blocks * g->super.block_size;
 
+	if (p->is_recovered)
+		map_draft_map(draft, 0, p->img->size, p->img, 0);
 	map_draft_zero(draft, old_end, map_draft_size(draft) - old_end);
 	paint_groups(p, draft);
 	paint_primary(p, draft);
@@ -479,8 +485,9 @@ static void paint(const struct plan *p, struct map_draft *draft)
 				p->edits[i].bytes, g->super.block_size);
 }
 
-static void describe_growth(const struct ext_geometry *g, struct text *describe)
+static void describe_growth(const struct plan *p, struct text *describe)
 {
+	const struct ext_geometry *g = geometry_of(p);
 	char have[SIZE_TEXT_MAX], want[SIZE_TEXT_MAX];
 
 	if (!describe)
@@ -488,41 +495,59 @@ static void describe_growth(const struct ext_geometry *g, struct text *describe)
 	text_add(describe, "%s grown from %s to %s, %" PRIu32 " to %" PRIu32 " groups",
 		 ext_super_name(&g->super), size_human(have, g->old_blocks * g->super.block_size),
 		 size_human(want, g->new_blocks * g->super.block_size), g->old_groups, g->new_groups);
+	if (p->is_recovered)
+		text_add(describe, ", its journal replayed (%" PRIu32 " blocks)", p->replayed.blocks);
 	if (g->starts_to_spread)
-		text_add(describe, ", with meta_bg from now on (GRUB reads it since 2.04)");
+		text_add(describe, ", with meta_bg from now on because the blocks reserved for descriptors are "
+				   "used up (GRUB reads it since 2.04)");
 	if (g->super.last_orphan || (g->super.ro_compat & EXT_RO_ORPHAN_PRESENT))
-		text_add(describe, ", its orphans left to the next mount");
+		text_add(describe, ", its orphans left to the next mount (e2fsck -n finds fault with them)");
+}
+
+static int read_super(struct image *img, struct disk_ext_super *ret_disk, struct ext_super *ret,
+		      struct why *why)
+{
+	int r = ext_super_read(img, ret_disk, ret, why);
+
+	return r == 1 ? fail(why, -EBADMSG, "there is no ext superblock") : r;
+}
+
+/* The journal may hold newer copies of what growing changes, and would undo it at the next mount. */
+static int recover(struct plan *p, struct image *grown, struct disk_ext_super *ret_disk, struct ext_super *ret,
+		   struct why *why)
+{
+	int r = read_super(grown, ret_disk, ret, why);
+
+	if (r < 0)
+		return r;
+	p->is_recovered = ret->incompat & EXT_INCOMPAT_RECOVER;
+	if (!p->is_recovered) {
+		p->img = image_ref(grown);
+		return 0;
+	}
+	r = ext_replay(grown, &p->img, &p->replayed, why);
+	return r < 0 ? r : read_super(p->img, ret_disk, ret, why);
 }
 
 /* What the superblock alone decides. 0, 1 (fits) or an error. */
-static int plan_geometry(struct plan *p, struct disk_ext_super *ret_super, struct why *why)
+static int plan_geometry(struct plan *p, const struct ext_super *s, struct why *why)
 {
 	struct ext_geometry g;
-	struct ext_super s;
-	int r = ext_super_read(p->img, ret_super, &s, why);
+	int r = ext_features_check(s, why);
 
-	if (r == 1)
-		return fail(why, -EBADMSG, "there is no ext superblock");
 	if (r == 0)
-		r = ext_features_check(&s, why);
-	if (r == 0 && (s.incompat & EXT_INCOMPAT_RECOVER))
-		r = fail(why, -EOPNOTSUPP,
-			 "its journal must be replayed first: this %s was in use when the image was made; "
-			 "mount it once or run e2fsck",
-			 ext_super_name(&s));
+		r = ext_state_check(s, why);
 	if (r == 0)
-		r = ext_state_check(&s, why);
+		r = ext_super_check(s, why);
 	if (r == 0)
-		r = ext_super_check(&s, why);
-	if (r == 0)
-		r = ext_geometry_init(&g, &s, why);
+		r = ext_geometry_init(&g, s, why);
 	if (r == 0)
 		r = ext_geometry_grow(&g, p->img->size, why);
 	if (r != 0)
 		return r;
-	if ((uint64_t)g.old_groups * s.desc_size > DESCS_MAX)
+	if ((uint64_t)g.old_groups * s->desc_size > DESCS_MAX)
 		return fail(why, -EOPNOTSUPP, "%s has more groups (%" PRIu32 ") than can be dealt with here",
-			    ext_super_name(&s), g.old_groups);
+			    ext_super_name(s), g.old_groups);
 	p->grown = ext_grown_new(&g);
 	return p->grown ? 0 : -ENOMEM;
 }
@@ -530,13 +555,16 @@ static int plan_geometry(struct plan *p, struct disk_ext_super *ret_super, struc
 int ext_grow(struct image *grown, const struct content *c, const struct growth *how, struct map_draft *draft,
 	     struct text *describe, struct why *why)
 {
-	_cleanup_(plan_done) struct plan p = { .img = grown };
+	_cleanup_(plan_done) struct plan p = { 0 };
 	struct disk_ext_super old;
-	int r = plan_geometry(&p, &old, why);
+	struct ext_super s;
+	int r = recover(&p, grown, &old, &s, why);
 
+	if (r == 0)
+		r = plan_geometry(&p, &s, why);
 	if (r != 0)
 		return r == 1 ? CONTENT_FITS : r;
-	r = ext_mmp_check(grown, &geometry_of(&p)->super, why);
+	r = ext_mmp_check(p.img, &geometry_of(&p)->super, why);
 	if (r == 0)
 		r = ext_descs_read(p.img, p.grown, why);
 	if (r == 0)
@@ -551,6 +579,6 @@ int ext_grow(struct image *grown, const struct content *c, const struct growth *
 	seal_desc(&p, geometry_of(&p)->old_groups - 1);
 	make_super(&p, &old);
 	paint(&p, draft);
-	describe_growth(geometry_of(&p), describe);
+	describe_growth(&p, describe);
 	return 0;
 }

@@ -49,6 +49,7 @@ static void decode_rev1(const struct disk_ext_super *disk, struct ext_super *s)
 	s->backup_groups[0] = get_le32(disk->backup_groups[0]);
 	s->backup_groups[1] = get_le32(disk->backup_groups[1]);
 	s->last_orphan = get_le32(disk->last_orphan);
+	s->orphan_inode = get_le32(disk->orphan_inode);
 	s->journal_inode = get_le32(disk->journal_inode);
 	if (!(s->incompat & EXT_INCOMPAT_64BIT))
 		return;

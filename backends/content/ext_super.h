@@ -28,6 +28,7 @@ struct ext_super {
 	uint32_t log_cluster_size;
 	uint32_t last_orphan;
 	uint32_t journal_inode; /* 0: there is none, or it is on a device of its own */
+	uint32_t orphan_inode;	/* the file that lists orphans; 0: there is none */
 	uint32_t compat, incompat, ro_compat;
 	uint32_t state;
 	uint64_t mmp_block;

@@ -5,9 +5,9 @@
 . "$TEST_TOP/tests/lib/disks.sh"
 make_disk "$TEST_LIB/good.raw" 64M gpt -t ext4
 
-# A journal that needs recovery: the bit that the kernel sets while it is mounted.
+# A filesystem in which the kernel has found errors.
 make_disk "$TEST_LIB/dirty.raw" 64M gpt -t ext4
-debugfs -w -R 'feature needs_recovery' "$TEST_LIB/dirty.raw?offset=$partition_start" 2>/dev/null
+debugfs -w -R 'ssv state 3' "$TEST_LIB/dirty.raw?offset=$partition_start" 2>/dev/null
 
 # Swap on the last partition.
 make_disk "$TEST_LIB/swap-last.raw" 64M gpt -t ext4
@@ -27,7 +27,7 @@ refused() {
 	assert_says "$TEST_TMP/plan" "$2"
 }
 refused good@32M.raw 'small|shrink|smaller'
-refused dirty@1G.raw 'journal|recover'
+refused dirty@1G.raw 'not clean|e2fsck'
 refused swap-last@1G.qcow2 'swap'
 refused unknown@1G.qcow2 'expand=none|content=none|unknown|nothing known'
 refused good@expand=7@1G.raw 'partition 7|7'

@@ -6,129 +6,12 @@
  */
 #include "tests/unit/test.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/wait.h>
 
-#include "backends/content/content.h"
 #include "backends/content/ext_super.h"
 #include "base/bytes.h"
-#include "tests/unit/memimage.h"
+#include "tests/unit/ext.h"
 #include "tests/unit/mounts.h"
-
-static char top[256]; /* the test's own directory */
-
-/* Foreign tools. */
-
-/* Runs a shell command in the test's directory; its exit status. What it printed is in `log`. */
-static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int run(const char *format, ...)
-{
-	char words[1024], command[1536];
-	va_list ap;
-	int status;
-
-	va_start(ap, format);
-	(void)vsnprintf(words, sizeof(words), format, ap);
-	va_end(ap);
-	(void)snprintf(command, sizeof(command), "cd %s && { %s ; } >log 2>&1", top, words);
-	status = system(command);
-	assert_true(WIFEXITED(status));
-	assert_int_not_equal(WEXITSTATUS(status), 127); /* the tool is missing */
-	return WEXITSTATUS(status);
-}
-
-static void must(int status, const char *what)
-{
-	char show[512];
-
-	if (status == 0)
-		return;
-	(void)snprintf(show, sizeof(show), "head -n 40 %s/log >&2", top);
-	(void)!system(show);
-	fail_msg("%s: exit status %d", what, status);
-}
-
-#define must_run(...) must(run(__VA_ARGS__), #__VA_ARGS__)
-
-static char *path_of(char path[static 512], const char *name)
-{
-	(void)snprintf(path, 512, "%s/%s", top, name);
-	return path;
-}
-
-static int setup(void **state)
-{
-	const char *tmp = getenv("TMPDIR");
-
-	(void)snprintf(top, sizeof(top), "%s/goalfs-ext-XXXXXX", tmp ? tmp : "/tmp");
-	if (!mkdtemp(top))
-		return -1;
-	return run("mkdir -p mnt content/deep/er && cd content && : >empty && echo five >five && "
-		   "seq 1 200000 >deep/numbers && seq 1 3 900000 | xz -0 >deep/er/dense && ln -s deep/numbers "
-		   "link && "
-		   "for i in $(seq 50); do echo $i >deep/small$i; done && "
-		   "find . -type f | xargs sha256sum >../sums");
-}
-
-static int teardown(void **state)
-{
-	return run("rm -rf %s", top);
-}
-
-/* Growing. */
-
-struct grown {
-	int fd;
-	struct image *base, *at_size, *img;
-	struct content content;
-	struct read_count reads; /* by probe and grow */
-	char *describe;
-	struct why why;
-};
-
-static void grown_done(struct grown *g)
-{
-	image_unref(g->img);
-	image_unref(g->at_size);
-	image_unref(g->base);
-	free(g->describe);
-	if (g->fd >= 0)
-		(void)close(g->fd);
-}
-
-static int grow_image(struct grown *g, uint64_t to)
-{
-	_cleanup_(map_draft_freep) struct map_draft *draft = NULL;
-	struct text describe = TEXT_EMPTY;
-	int r;
-
-	assert_int_equal(map_seal(map_draft_new(to, g->base), "test", NULL, &g->at_size, &g->why), 0);
-	r = ext_content.probe(g->base, &g->content, &g->why);
-	if (r != 0)
-		return r;
-	draft = map_draft_new(to, g->at_size);
-	assert_non_null(draft);
-	r = ext_content.grow(g->at_size, &g->content, &(struct growth){ 0 }, draft, &describe, &g->why);
-	g->reads = testimage_count(g->base);
-	assert_int_equal(text_take(&describe, &g->describe), 0);
-	if (r == 0)
-		assert_int_equal(map_seal(take(draft), "test", NULL, &g->img, &g->why), 0);
-	return r;
-}
-
-static int grow_file(struct grown *g, const char *name, uint64_t to)
-{
-	char path[512];
-
-	*g = (struct grown){ .fd = open(path_of(path, name), O_RDONLY | O_CLOEXEC) };
-	assert_true(g->fd >= 0);
-	g->base = fdimage_new(g->fd, 0);
-	return grow_image(g, to);
-}
 
 /* The matrix. */
 
@@ -175,6 +58,15 @@ static const struct row rows[] = {
 	{ "no sparse_super", "mkfs.ext4 -O ^sparse_super,^resize_inode", 1 * GiB, 5 * GiB },
 	{ "no sparse_super ext2 1K", "mkfs.ext2 -b 1024 -O ^sparse_super,^resize_inode", 100 * MiB, 180 * MiB },
 	{ "sparse_super2", "mkfs.ext4 -O sparse_super2,^resize_inode -b 4096", 1 * GiB, 7 * GiB },
+	{ "sparse_super2, one backup", "mkfs.ext4 -O sparse_super2,^resize_inode -E num_backup_sb=1 -b 4096",
+	  1 * GiB, 7 * GiB },
+	{ "sparse_super2, no backup", "mkfs.ext4 -O sparse_super2,^resize_inode -E num_backup_sb=0 -b 4096",
+	  1 * GiB, 7 * GiB },
+	{ "sparse_super2, resize_inode", "mkfs.ext4 -O sparse_super2 -b 4096", 1 * GiB, 20 * GiB },
+	{ "sparse_super2, no backup, resize_inode", "mkfs.ext4 -O sparse_super2 -E num_backup_sb=0 -b 4096",
+	  1 * GiB, 20 * GiB },
+	{ "sparse_super2, meta_bg", "mkfs.ext4 -O sparse_super2,meta_bg,^resize_inode -b 1024", 150 * MiB,
+	  1 * GiB },
 	{ "metadata_csum_seed", "mkfs.ext4 -O metadata_csum_seed", 900 * MiB, 3 * GiB },
 	{ "orphan_file", "mkfs.ext4 -O orphan_file", 900 * MiB, 3 * GiB },
 	{ "-G 64", "mkfs.ext4 -G 64", 3 * GiB, 20 * GiB },
@@ -208,96 +100,11 @@ static const struct row rows[] = {
 	{ "-G 128", "mkfs.ext4 -G 128", 3 * GiB, 100 * GiB, LONG },
 	{ "-i 4096", "mkfs.ext4 -i 4096", 3 * GiB, 20 * GiB, LONG },
 	{ "no sparse_super 6G to 500G", "mkfs.ext4 -O ^sparse_super,^resize_inode", 6 * GiB, 500 * GiB, LONG },
-	{ "sparse_super2, one backup", "mkfs.ext4 -O sparse_super2,^resize_inode -E num_backup_sb=1", 1 * GiB,
-	  7 * GiB, LONG },
-	{ "sparse_super2, no backup", "mkfs.ext4 -O sparse_super2,^resize_inode -E num_backup_sb=0", 1 * GiB,
-	  7 * GiB, LONG },
 	{ "stride", "mkfs.ext4 -E stride=16,stripe_width=64", 1 * GiB, 20 * GiB, LONG },
 	{ "reserved for root", "mkfs.ext4 -m 17", 1 * GiB, 20 * GiB, LONG },
 };
 
-static void make_filesystem(const char *mkfs, uint64_t size, bool with_content)
-{
-	must_run("rm -f fs && truncate -s %" PRIu64 " fs && %s -q -F %s fs", size, mkfs,
-		 with_content ? "-d content" : "");
-}
-
-static void assert_clean(const char *name)
-{
-	must_run("e2fsck -fn %s", name);
-}
-
-/* Every byte the map shows, at places and lengths that straddle its seams, is what the written file has. */
-static void assert_reads_as(struct image *img, const char *name)
-{
-	uint8_t view[9000], file[9000];
-	uint64_t dice = 88172645463325252u, seam = 0;
-	_cleanup_close_ int fd = -1;
-	char path[512];
-
-	fd = open(path_of(path, name), O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	for (int i = 0; i < 1500; i++) {
-		uint64_t at;
-		size_t n;
-
-		dice ^= dice << 13;
-		dice ^= dice >> 7;
-		dice ^= dice << 17;
-		at = i % 3 ? seam - min_u64(seam, dice % 5000) : dice % img->size;
-		n = 1 + (dice >> 32) % (sizeof(view) - 1);
-		seam += seam < img->size ? image_extent(img, seam).length : 0;
-		if (!range_ok(at, n, img->size))
-			continue;
-		assert_int_equal(image_pread(img, view, n, at, NULL), 0);
-		assert_int_equal(pread(fd, file, n, at), n);
-		assert_memory_equal(view, file, n);
-	}
-}
-
-/* Where the map says zero, it reads zero. */
-static void assert_zeros_are_zero(struct image *img)
-{
-	uint8_t buf[4096];
-	unsigned looked = 0;
-
-	for (uint64_t at = 0; at < img->size && looked < 2000;) {
-		struct extent e = image_extent(img, at);
-
-		if (e.kind == EXTENT_ZERO) {
-			size_t n = min_u64(e.length, sizeof(buf));
-
-			assert_int_equal(image_pread(img, buf, n, at, NULL), 0);
-			assert_true(bytes_are_zero(buf, n));
-			assert_int_equal(image_pread(img, buf, n, at + e.length - n, NULL), 0);
-			assert_true(bytes_are_zero(buf, n));
-			looked++;
-		}
-		at += e.length;
-	}
-}
-
-/* The kernel finds all files, takes new ones in all the new groups, and leaves a clean filesystem. */
-static void assert_usable(const char *name, uint64_t size)
-{
-	struct statvfs vfs;
-	char path[512];
-
-	must_run("mount -t ext4 -o loop %s mnt", name);
-	assert_int_equal(statvfs(path_of(path, "mnt"), &vfs), 0);
-	must_run("trap 'umount %s/mnt' EXIT; (cd mnt && sha256sum --quiet -c ../sums && "
-		 "mkdir new && cd new && mkdir $(seq 100) && for i in $(seq 100); do echo $i >$i/f; done && "
-		 "head -c 20M /dev/zero >written && { fallocate -l $(($(stat -f -c '%%a*%%S' .) * 9 / 10)) big "
-		 "|| "
-		 "fallocate -l 1 big 2>&1 | grep 'not supported'; } && rm -f big && cd .. && "
-		 "sha256sum --quiet -c ../sums)",
-		 top);
-	/* What the tables take is not counted: half of all, in one row. */
-	assert_in_range((uint64_t)vfs.f_blocks * vfs.f_frsize, size / 100 * 45, size);
-	assert_clean(name);
-}
-
-static void assert_read_little(const struct grown *g)
+static void assert_read_little(const struct extfs_grown *g)
 {
 	uint8_t disk[1024];
 	struct read_count before = testimage_count(g->base);
@@ -315,49 +122,49 @@ static void assert_read_little(const struct grown *g)
 static void test_row(void **state)
 {
 	const struct row *row = *state;
-	_cleanup_(grown_done) struct grown g;
+	_cleanup_(extfs_grown_done) struct extfs_grown g;
 	struct content again;
 	char path[512];
 
-	make_filesystem(row->mkfs, row->from, !(row->how & EMPTY));
-	if (grow_file(&g, "fs", row->to) != 0)
+	extfs_make_filesystem(row->mkfs, row->from, !(row->how & EMPTY));
+	if (extfs_grow_file(&g, "fs", row->to) != 0)
 		fail_msg("%s", g.why.text);
 	assert_read_little(&g);
-	assert_int_equal(testimage_save(g.img, path_of(path, "grown")), 0);
-	assert_clean("grown");
-	assert_reads_as(g.img, "grown");
-	assert_zeros_are_zero(g.img);
+	assert_int_equal(testimage_save(g.img, extfs_path(path, "grown")), 0);
+	extfs_assert_clean("grown");
+	extfs_assert_reads_as(g.img, "grown");
+	extfs_assert_zeros_are_zero(g.img);
 	assert_int_equal(ext_content.probe(g.img, &again, NULL), 0);
 	assert_true(again.size > g.content.size && again.size <= row->to);
 	if (!(row->how & NO_MOUNT))
-		assert_usable("grown", again.size);
+		extfs_assert_usable("grown", again.size);
 }
 
 static void assert_grows(const char *name, uint64_t to)
 {
-	_cleanup_(grown_done) struct grown g;
+	_cleanup_(extfs_grown_done) struct extfs_grown g;
 	char path[512];
 
-	if (grow_file(&g, name, to) != 0)
+	if (extfs_grow_file(&g, name, to) != 0)
 		fail_msg("%s", g.why.text);
-	assert_int_equal(testimage_save(g.img, path_of(path, "grown")), 0);
-	assert_clean("grown");
+	assert_int_equal(testimage_save(g.img, extfs_path(path, "grown")), 0);
+	extfs_assert_clean("grown");
 }
 
 static void test_grows_what_resize2fs_has_grown(void **state)
 {
-	make_filesystem("mkfs.ext4", 100 * MiB, true);
-	must_run("truncate -s 1500M fs && e2fsck -fp fs && resize2fs fs");
+	extfs_make_filesystem("mkfs.ext4", 100 * MiB, true);
+	extfs_must_run("truncate -s 1500M fs && e2fsck -fp fs && resize2fs fs");
 	assert_grows("fs", 5 * GiB);
 }
 
 static void test_grows_again_what_it_has_grown(void **state)
 {
-	make_filesystem("mkfs.ext4", 100 * MiB, true);
+	extfs_make_filesystem("mkfs.ext4", 100 * MiB, true);
 	assert_grows("fs", 777 * MiB);
-	must_run("mv grown fs");
+	extfs_must_run("mv grown fs");
 	assert_grows("fs", 3 * GiB);
-	must_run("mv grown fs");
+	extfs_must_run("mv grown fs");
 	assert_grows("fs", 300 * GiB);
 }
 
@@ -365,12 +172,12 @@ static void test_grows_again_what_it_has_grown(void **state)
 
 static void test_is_deterministic(void **state)
 {
-	_cleanup_(grown_done) struct grown a, b;
+	_cleanup_(extfs_grown_done) struct extfs_grown a, b;
 	uint8_t *buf = malloc(2 * MiB);
 
-	make_filesystem("mkfs.ext4", 1 * GiB, true);
-	assert_int_equal(grow_file(&a, "fs", 20 * GiB), 0);
-	assert_int_equal(grow_file(&b, "fs", 20 * GiB), 0);
+	extfs_make_filesystem("mkfs.ext4", 1 * GiB, true);
+	assert_int_equal(extfs_grow_file(&a, "fs", 20 * GiB), 0);
+	assert_int_equal(extfs_grow_file(&b, "fs", 20 * GiB), 0);
 	assert_string_equal(a.describe, b.describe);
 	for (uint64_t at = 0; at < a.img->size;) {
 		struct extent e = image_extent(a.img, at), f = image_extent(b.img, at);
@@ -390,31 +197,32 @@ static void test_is_deterministic(void **state)
 
 static void test_new_inode_tables_need_no_lazy_init(void **state)
 {
-	_cleanup_(grown_done) struct grown g;
+	_cleanup_(extfs_grown_done) struct extfs_grown g;
 	char path[512];
 
-	make_filesystem("mkfs.ext4", 1 * GiB, false);
-	assert_int_equal(grow_file(&g, "fs", 4 * GiB), 0);
-	assert_int_equal(testimage_save(g.img, path_of(path, "grown")), 0);
+	extfs_make_filesystem("mkfs.ext4", 1 * GiB, false);
+	assert_int_equal(extfs_grow_file(&g, "fs", 4 * GiB), 0);
+	assert_int_equal(testimage_save(g.img, extfs_path(path, "grown")), 0);
 	/* 8 old groups, 24 new ones. */
-	must_run(
+	extfs_must_run(
 		"test $(dumpe2fs grown 2>/dev/null | grep '^Group' | tail -n 24 | grep -c ITABLE_ZEROED) = 24");
-	must_run("test $(dumpe2fs grown 2>/dev/null | grep '^Group' | tail -n 24 | grep -c INODE_UNINIT) = 24");
+	extfs_must_run(
+		"test $(dumpe2fs grown 2>/dev/null | grep '^Group' | tail -n 24 | grep -c INODE_UNINIT) = 24");
 }
 
 static void test_hides_what_stood_behind(void **state)
 {
-	_cleanup_(grown_done) struct grown g;
+	_cleanup_(extfs_grown_done) struct extfs_grown g;
 	uint8_t buf[4096];
 	char path[512];
 
-	make_filesystem("mkfs.ext4", 1 * GiB, false);
-	must_run("head -c 3M /dev/urandom >>fs");
-	assert_int_equal(grow_file(&g, "fs", 4 * GiB), 0);
+	extfs_make_filesystem("mkfs.ext4", 1 * GiB, false);
+	extfs_must_run("head -c 3M /dev/urandom >>fs");
+	assert_int_equal(extfs_grow_file(&g, "fs", 4 * GiB), 0);
 	assert_int_equal(image_pread(g.img, buf, sizeof(buf), 1 * GiB + MiB, NULL), 0);
 	assert_true(bytes_are_zero(buf, sizeof(buf)));
-	assert_int_equal(testimage_save(g.img, path_of(path, "grown")), 0);
-	assert_clean("grown");
+	assert_int_equal(testimage_save(g.img, extfs_path(path, "grown")), 0);
+	extfs_assert_clean("grown");
 }
 
 static void test_memory_stays_small(void **state)
@@ -423,12 +231,12 @@ static void test_memory_stays_small(void **state)
 		uint64_t to, memory;
 	} sizes[] = { { 20 * GiB, 256 * KiB }, { 2 * TiB, 256 * KiB }, { 16 * TiB, 256 * KiB } };
 
-	make_filesystem("mkfs.ext4", 6 * GiB, true);
+	extfs_make_filesystem("mkfs.ext4", 6 * GiB, true);
 	for (int i = 0; i < 3; i++) {
-		_cleanup_(grown_done) struct grown g;
+		_cleanup_(extfs_grown_done) struct extfs_grown g;
 		struct map_figures figures;
 
-		assert_int_equal(grow_file(&g, "fs", sizes[i].to), 0);
+		assert_int_equal(extfs_grow_file(&g, "fs", sizes[i].to), 0);
 		assert_true(map_figures(g.img, &figures));
 		assert_true(figures.memory < sizes[i].memory);
 	}
@@ -436,10 +244,10 @@ static void test_memory_stays_small(void **state)
 
 static void test_reads_a_handful_of_kilobytes(void **state)
 {
-	_cleanup_(grown_done) struct grown g;
+	_cleanup_(extfs_grown_done) struct extfs_grown g;
 
-	make_filesystem("mkfs.ext4", 6 * GiB, true);
-	assert_int_equal(grow_file(&g, "fs", 20 * GiB), 0);
+	extfs_make_filesystem("mkfs.ext4", 6 * GiB, true);
+	assert_int_equal(extfs_grow_file(&g, "fs", 20 * GiB), 0);
 	/* The superblock twice, 48 descriptors of 64 bytes, an inode. */
 	assert_int_equal(g.reads.reads, 4);
 	assert_int_equal(g.reads.bytes, 2 * 1024 + 48 * 64 + 256);
@@ -449,21 +257,34 @@ static void test_fits_when_nothing_is_gained(void **state)
 {
 	const uint64_t gains[] = { 0, 1, 4095, MiB };
 
-	make_filesystem("mkfs.ext4 -b 4096", 1 * GiB, false);
+	extfs_make_filesystem("mkfs.ext4 -b 4096", 1 * GiB, false);
 	for (int i = 0; i < 4; i++) {
-		_cleanup_(grown_done) struct grown g;
+		_cleanup_(extfs_grown_done) struct extfs_grown g;
 
-		assert_int_equal(grow_file(&g, "fs", 1 * GiB + gains[i]), CONTENT_FITS);
+		assert_int_equal(extfs_grow_file(&g, "fs", 1 * GiB + gains[i]), CONTENT_FITS);
 	}
 }
 
 static void test_describes_the_growth(void **state)
 {
-	_cleanup_(grown_done) struct grown g;
+	_cleanup_(extfs_grown_done) struct extfs_grown g;
 
-	make_filesystem("mkfs.ext4 -b 4096", 6 * GiB, false);
-	assert_int_equal(grow_file(&g, "fs", 20 * GiB), 0);
+	extfs_make_filesystem("mkfs.ext4 -b 4096", 6 * GiB, false);
+	assert_int_equal(extfs_grow_file(&g, "fs", 20 * GiB), 0);
 	assert_string_equal(g.describe, "ext4 grown from 6.00G to 20.0G, 48 to 160 groups");
+}
+
+static void test_says_when_descriptors_are_spread_from_now_on(void **state)
+{
+	_cleanup_(extfs_grown_done) struct extfs_grown g, h;
+
+	extfs_make_filesystem("mkfs.ext4 -b 1024 -E resize=1000000", 300 * MiB, false);
+	assert_int_equal(extfs_grow_file(&g, "fs", 3 * GiB), 0);
+	assert_string_equal(g.describe,
+			    "ext4 grown from 300M to 3.00G, 38 to 384 groups, with meta_bg from now on because "
+			    "the blocks reserved for descriptors are used up (GRUB reads it since 2.04)");
+	assert_int_equal(extfs_grow_file(&h, "fs", 600 * MiB), 0);
+	assert_string_equal(h.describe, "ext4 grown from 300M to 600M, 38 to 75 groups");
 }
 
 /* Probing. */
@@ -473,18 +294,18 @@ static void test_probe_tells_ext2_ext3_and_ext4_apart(void **state)
 	const char *kinds[] = { "ext2", "ext3", "ext4" };
 
 	for (int i = 0; i < 3; i++) {
-		_cleanup_(grown_done) struct grown g;
+		_cleanup_(extfs_grown_done) struct extfs_grown g;
 
-		must_run("rm -f fs && truncate -s 16M fs && "
-			 "mkfs.%s -q -F -L a-label -U 01234567-89ab-cdef-0123-456789abcdef fs",
-			 kinds[i]);
-		(void)grow_file(&g, "fs", 16 * MiB);
+		extfs_must_run("rm -f fs && truncate -s 16M fs && "
+			       "mkfs.%s -q -F -L a-label -U 01234567-89ab-cdef-0123-456789abcdef fs",
+			       kinds[i]);
+		(void)extfs_grow_file(&g, "fs", 16 * MiB);
 		assert_string_equal(g.content.kind, kinds[i]);
 		assert_string_equal(g.content.label, "a-label");
 		assert_string_equal(g.content.uuid, "01234567-89ab-cdef-0123-456789abcdef");
 		assert_int_equal(g.content.size, 16 * MiB);
 		assert_ptr_equal(g.content.ops, &ext_content);
-		must_run("test $(blkid -p -s TYPE -o value fs) = %s", kinds[i]);
+		extfs_must_run("test $(blkid -p -s TYPE -o value fs) = %s", kinds[i]);
 	}
 }
 
@@ -504,38 +325,6 @@ static void test_probe_leaves_others_alone(void **state)
 
 /* Refusals: a small filesystem in memory, changed in one place. */
 
-static uint8_t *load(const char *name, size_t *ret_count)
-{
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-	uint8_t *bytes;
-	char path[512];
-
-	fd = open(path_of(path, name), O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0 && fstat(fd, &st) == 0);
-	bytes = malloc(st.st_size);
-	assert_non_null(bytes);
-	assert_int_equal(read(fd, bytes, st.st_size), st.st_size);
-	*ret_count = st.st_size;
-	return bytes;
-}
-
-static void store(const char *name, const uint8_t *bytes, size_t count)
-{
-	_cleanup_close_ int fd = -1;
-	char path[512];
-
-	fd = open(path_of(path, name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, bytes, count), count);
-}
-
-static int grow_memory(struct grown *g, const uint8_t *bytes, size_t count, uint64_t to)
-{
-	*g = (struct grown){ .fd = -1, .base = memimage_new(bytes, count, count) };
-	return grow_image(g, to);
-}
-
 static void seal_super(uint8_t *fs)
 {
 	put_le32(fs + 1024 + 0x3FC, ext_super_checksum((struct disk_ext_super *)(fs + 1024)));
@@ -543,8 +332,8 @@ static void seal_super(uint8_t *fs)
 
 static void assert_refused(const uint8_t *fs, size_t count, uint64_t to, int error, const char *sentence)
 {
-	_cleanup_(grown_done) struct grown g;
-	int r = grow_memory(&g, fs, count, to);
+	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	int r = extfs_grow_memory(&g, fs, count, to);
 
 	if (r != error || !strstr(g.why.text, sentence))
 		fail_msg("got %d, '%s'; want %d, '%s'", r, g.why.text, error, sentence);
@@ -560,7 +349,6 @@ static void test_refuses_by_the_superblock(void **state)
 	} changes[] = {
 		{ 0x3A, 2, 3, -EOPNOTSUPP, "ext4 is not clean: errors were found in it" },
 		{ 0x3A, 2, 0, -EOPNOTSUPP, "ext4 is not clean: it was not unmounted" },
-		{ 0x60, 4, 0x2C6, -EOPNOTSUPP, "its journal must be replayed first" },
 		{ 0x60, 4, 0x2CA, -EOPNOTSUPP, "this is the journal of an ext filesystem" },
 		{ 0x60, 4, 0x800002C2, -EOPNOTSUPP, "not known here (incompat 0x80000000, ro_compat 0x0)" },
 		{ 0x60, 4, 0x2D2, -EBADMSG, "resize_inode and meta_bg" },
@@ -597,8 +385,8 @@ static void test_refuses_by_the_superblock(void **state)
 	_cleanup_free_ uint8_t *fs = NULL, *changed = NULL;
 	size_t count;
 
-	make_filesystem("mkfs.ext4 -b 4096", 64 * MiB, false);
-	fs = load("fs", &count);
+	extfs_make_filesystem("mkfs.ext4 -b 4096", 64 * MiB, false);
+	fs = extfs_load("fs", &count);
 	changed = malloc(count);
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		memcpy(changed, fs, count);
@@ -609,25 +397,22 @@ static void test_refuses_by_the_superblock(void **state)
 	}
 }
 
-static void test_refuses_a_journal_to_replay(void **state)
+static void test_refuses_bigalloc(void **state)
 {
-	_cleanup_(grown_done) struct grown g;
+	_cleanup_(extfs_grown_done) struct extfs_grown g;
 
-	make_filesystem("mkfs.ext4", 64 * MiB, true);
-	must_run("mount -o loop fs mnt && trap 'umount %s/mnt' EXIT && echo new >mnt/new && sync -f mnt && cp "
-		 "fs dirty",
-		 top);
-	assert_int_equal(grow_file(&g, "dirty", 1 * GiB), -EOPNOTSUPP);
-	assert_non_null(strstr(g.why.text, "its journal must be replayed first"));
+	extfs_make_filesystem("mkfs.ext4 -O bigalloc", 64 * MiB, false);
+	assert_int_equal(extfs_grow_file(&g, "fs", 1 * GiB), -EOPNOTSUPP);
+	assert_string_equal(g.why.text, "ext4 with bigalloc can't be dealt with here");
 }
 
 static void test_refuses_a_truncated_image(void **state)
 {
-	_cleanup_(grown_done) struct grown g;
+	_cleanup_(extfs_grown_done) struct extfs_grown g;
 
-	make_filesystem("mkfs.ext4", 64 * MiB, false);
-	must_run("truncate -s 60M fs");
-	assert_int_equal(grow_file(&g, "fs", 1 * GiB), -EBADMSG);
+	extfs_make_filesystem("mkfs.ext4", 64 * MiB, false);
+	extfs_must_run("truncate -s 60M fs");
+	assert_int_equal(extfs_grow_file(&g, "fs", 1 * GiB), -EBADMSG);
 	assert_string_equal(g.why.text, "ext4 takes 64M, but there are only 60M: truncated image");
 }
 
@@ -637,8 +422,8 @@ static void test_refuses_a_filesystem_in_use_elsewhere(void **state)
 	struct disk_ext_mmp *mmp;
 	size_t count;
 
-	make_filesystem("mkfs.ext4 -O mmp,^metadata_csum -b 4096", 64 * MiB, false);
-	fs = load("fs", &count);
+	extfs_make_filesystem("mkfs.ext4 -O mmp,^metadata_csum -b 4096", 64 * MiB, false);
+	fs = extfs_load("fs", &count);
 	mmp = (struct disk_ext_mmp *)(fs + get_le64(fs + 1024 + 0x168) * 4096);
 	put_le32(mmp->sequence, 17);
 	assert_refused(fs, count, 1 * GiB, -EOPNOTSUPP, "in use elsewhere");
@@ -650,22 +435,22 @@ static void test_refuses_a_filesystem_in_use_elsewhere(void **state)
 
 static void test_refuses_what_its_numbers_cannot_count(void **state)
 {
-	_cleanup_(grown_done) struct grown g, h;
+	_cleanup_(extfs_grown_done) struct extfs_grown g, h;
 
-	make_filesystem("mkfs.ext4 -O ^64bit -b 4096", 64 * MiB, false);
-	assert_int_equal(grow_file(&g, "fs", 17 * TiB), -EOPNOTSUPP);
+	extfs_make_filesystem("mkfs.ext4 -O ^64bit -b 4096", 64 * MiB, false);
+	assert_int_equal(extfs_grow_file(&g, "fs", 17 * TiB), -EOPNOTSUPP);
 	assert_string_equal(g.why.text,
 			    "ext4 can grow to 17179869180K at most: its block and inode numbers end there");
 	/* The one block that 16T has too many is left. */
-	assert_int_equal(grow_file(&h, "fs", 16 * TiB), 0);
+	assert_int_equal(extfs_grow_file(&h, "fs", 16 * TiB), 0);
 }
 
 static void test_refuses_more_descriptors_than_sparse_super2_has_room_for(void **state)
 {
-	_cleanup_(grown_done) struct grown g;
+	_cleanup_(extfs_grown_done) struct extfs_grown g;
 
-	make_filesystem("mkfs.ext4 -O sparse_super2,^resize_inode -b 4096", 1 * GiB, false);
-	assert_int_equal(grow_file(&g, "fs", 20 * GiB), -EOPNOTSUPP);
+	extfs_make_filesystem("mkfs.ext4 -O sparse_super2,^resize_inode -b 4096", 1 * GiB, false);
+	assert_int_equal(extfs_grow_file(&g, "fs", 20 * GiB), -EOPNOTSUPP);
 	assert_string_equal(g.why.text,
 			    "ext4 can grow to 8G at most: it has sparse_super2, and its descriptors have no "
 			    "more room");
@@ -673,10 +458,10 @@ static void test_refuses_more_descriptors_than_sparse_super2_has_room_for(void *
 
 static void test_refuses_more_descriptors_than_revision_0_has_room_for(void **state)
 {
-	_cleanup_(grown_done) struct grown g;
+	_cleanup_(extfs_grown_done) struct extfs_grown g;
 
-	make_filesystem("mkfs.ext2 -r 0 -b 1024", 90 * MiB, false);
-	assert_int_equal(grow_file(&g, "fs", 400 * MiB), -EOPNOTSUPP);
+	extfs_make_filesystem("mkfs.ext2 -r 0 -b 1024", 90 * MiB, false);
+	assert_int_equal(extfs_grow_file(&g, "fs", 400 * MiB), -EOPNOTSUPP);
 	assert_string_equal(g.why.text,
 			    "ext2 can grow to 262145K at most: it is of revision 0, and its descriptors have "
 			    "no more room");
@@ -727,20 +512,21 @@ static void check_damage(const char *mkfs, bool has_checksums)
 	struct range ranges[5];
 	char path[512];
 
-	make_filesystem(mkfs, 20 * MiB, false);
-	fs = load("fs", &count);
+	extfs_make_filesystem(mkfs, 20 * MiB, false);
+	fs = extfs_load("fs", &count);
 	n = structures_of(fs, ranges);
 	for (size_t i = 0; i < n; i++)
 		for (size_t at = i; at < ranges[i].count; at += step) {
-			_cleanup_(grown_done) struct grown g;
+			_cleanup_(extfs_grown_done) struct extfs_grown g;
 			size_t where = ranges[i].at + at;
 
 			fs[where] ^= 0x10;
-			if (grow_memory(&g, fs, count, 80 * MiB) == 0) {
+			if (extfs_grow_memory(&g, fs, count, 80 * MiB) == 0) {
 				assert_false(has_checksums && is_covered(fs, i, at));
-				store("damaged", fs, count);
-				assert_int_equal(testimage_save(g.img, path_of(path, "grown")), 0);
-				if (run("e2fsck -fn damaged") == 0 && run("e2fsck -fn grown") != 0) {
+				extfs_store("damaged", fs, count);
+				assert_int_equal(testimage_save(g.img, extfs_path(path, "grown")), 0);
+				if (extfs_run("e2fsck -fn damaged") == 0 &&
+				    extfs_run("e2fsck -fn grown") != 0) {
 					print_error("byte %zu of structure %zu\n", at, i);
 					worse++;
 				}
@@ -777,10 +563,11 @@ int main(void)
 		cmocka_unit_test(test_reads_a_handful_of_kilobytes),
 		cmocka_unit_test(test_fits_when_nothing_is_gained),
 		cmocka_unit_test(test_describes_the_growth),
+		cmocka_unit_test(test_says_when_descriptors_are_spread_from_now_on),
 		cmocka_unit_test(test_probe_tells_ext2_ext3_and_ext4_apart),
 		cmocka_unit_test(test_probe_leaves_others_alone),
 		cmocka_unit_test(test_refuses_by_the_superblock),
-		cmocka_unit_test(test_refuses_a_journal_to_replay),
+		cmocka_unit_test(test_refuses_bigalloc),
 		cmocka_unit_test(test_refuses_a_truncated_image),
 		cmocka_unit_test(test_refuses_a_filesystem_in_use_elsewhere),
 		cmocka_unit_test(test_refuses_what_its_numbers_cannot_count),
@@ -800,5 +587,6 @@ int main(void)
 			tests[n++] =
 				(struct CMUnitTest){ rows[i].name, test_row, NULL, NULL, (void *)&rows[i] };
 	memcpy(tests + n, others, sizeof(others));
-	return mounts_of_our_own() ?: _cmocka_run_group_tests("ext", tests, n + n_others, setup, teardown);
+	return mounts_of_our_own()
+		       ?: _cmocka_run_group_tests("ext", tests, n + n_others, extfs_setup, extfs_teardown);
 }

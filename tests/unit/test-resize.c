@@ -462,13 +462,11 @@ static void test_refuses_truncated_filesystems(void **state)
 		       "partition 2: ext4 takes 50M, but there are only 43M: truncated image" WAYS_OUT);
 }
 
-static void test_refuses_filesystems_that_were_in_use(void **state)
+static void test_refuses_filesystems_with_errors(void **state)
 {
-	make_disk("mbr", "mkfs.ext4 -qF part && debugfs -w -R 'feature needs_recovery' part");
+	make_disk("mbr", "mkfs.ext4 -qF part && debugfs -w -R 'ssv state 3' part");
 	assert_refused(HOW(), "disk", -EOPNOTSUPP,
-		       "partition 2: its journal must be replayed first: this ext4 was in use when the image "
-		       "was made; "
-		       "mount it once or run e2fsck" WAYS_OUT);
+		       "partition 2: ext4 is not clean: errors were found in it; run e2fsck" WAYS_OUT);
 }
 
 static void test_refuses_what_a_hash_tree_seals(void **state)
@@ -511,7 +509,7 @@ int main(void)
 		cmocka_unit_test(test_says_when_the_room_is_too_little_for_the_content),
 		cmocka_unit_test(test_reads_little),
 		cmocka_unit_test(test_refuses_truncated_filesystems),
-		cmocka_unit_test(test_refuses_filesystems_that_were_in_use),
+		cmocka_unit_test(test_refuses_filesystems_with_errors),
 		cmocka_unit_test(test_refuses_what_a_hash_tree_seals),
 	};
 
