@@ -7,6 +7,7 @@
 #include "backends/content/content.h"
 #include "backends/content/ext_grow.h"
 #include "backends/content/ext_super.h"
+#include "backends/content/ext_used.h"
 #include "backends/content/facts.h"
 #include "base/size.h"
 
@@ -35,4 +36,5 @@ const struct content_ops ext_content = {
 	.name = "ext",
 	.probe = ext_probe,
 	.grow = ext_grow,
+	.unused = ext_unused,
 };
