@@ -97,6 +97,9 @@ static int check_content(const struct job *j, const struct content *c, uint64_t 
 	if (!c->ops->grow)
 		return fail(why, -EOPNOTSUPP, "%s is %s and can't be grown: %s", j->container, name_of(c),
 			    c->ops->why_not);
+	if (c->ops->only_named && j->table.ops && !j->how->partition)
+		return fail(why, -EOPNOTSUPP, "%s is %s, which takes no room unless @expand names it",
+			    j->container, name_of(c));
 	if (c->size > length)
 		return fail(why, -EBADMSG, "truncated image: %s is %s of %s, but only %s are there",
 			    j->container, name_of(c), size_human(size_text, c->size),
