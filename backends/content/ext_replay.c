@@ -22,8 +22,9 @@
 #include "base/bytes.h"
 #include "base/crc.h"
 
-/* What is held in memory: a whole log of mke2fs's largest, and revocations by the million. */
+/* A whole log of mke2fs's largest, in blocks and in bytes, and revocations by the million. */
 #define WRITES_MAX  262144
+#define BYTES_MAX   (1 * GiB)
 #define REVOKES_MAX 1048576
 
 struct write {
@@ -198,10 +199,10 @@ static int add_write(struct replay *r, const struct tag *t)
 {
 	int e;
 
-	if (r->n_writes == WRITES_MAX)
+	if (r->n_writes == min_u64(WRITES_MAX, BYTES_MAX / r->g.super.block_size))
 		return fail(r->why, -EOPNOTSUPP,
-			    "the journal of %s holds more than %d blocks; mount it once or run e2fsck",
-			    name_of(r), WRITES_MAX);
+			    "the journal of %s holds more than %zu blocks; mount it once or run e2fsck",
+			    name_of(r), r->n_writes);
 	e = make_room((void **)&r->writes, r->n_writes, &r->writes_room, sizeof(*r->writes));
 	if (e < 0)
 		return e;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Probes and grows what stands at the beginning of an otherwise empty image.
- * The input is:
+ * Probes and grows what stands at the beginning of an otherwise empty image, and
+ * looks for what of it is unused. The input is:
  *
  *	1 byte	log2 of the image's size in MiB, modulo 20: 1 MiB to 512 GiB; it grows to twice that
- *	1 byte	bit 0: make the superblock's checksum right, bit 1: and the descriptors'
- *	bytes	from offset 1024 on: superblock, descriptors, bitmaps ...
+ *	1 byte	bit 0: make the superblock's checksum right, bit 1: and the descriptors', bit 2:
+ *		and those of all that looks like a part of a journal in the first blocks
+ *	bytes	from offset 1024 on: superblock, descriptors, bitmaps, a journal ...
  *
  * What grew is read all over: it must not be larger than asked for, read within
- * bounds, and say zero only where it is zero.
+ * bounds, and say zero only where it is zero. What is unused must lie inside.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +18,10 @@
 
 #include "backends/content/content.h"
 #include "backends/content/ext_geometry.h"
+#include "backends/content/jbd2_disk.h"
+#include "backends/content/unused.h"
 #include "base/bytes.h"
+#include "base/crc.h"
 #include "tests/unit/memimage.h"
 
 #define START EXT_SUPER_OFFSET
@@ -29,6 +33,35 @@ static void check(bool ok)
 {
 	if (!ok)
 		abort();
+}
+
+static void put_csum(uint8_t *block, uint32_t size, uint32_t at, uint32_t seed)
+{
+	put_be32(block + at, 0);
+	put_be32(block + at, crc32c(seed, block, size));
+}
+
+/* With the first superblock's UUID: an image has one journal. Those of the data stay as they are. */
+static void seal_journal(uint8_t *fs, uint32_t block_size)
+{
+	const uint8_t *uuid = NULL;
+
+	for (size_t at = 0; at + block_size <= HELD; at += block_size) {
+		struct disk_jbd2_header *disk = (struct disk_jbd2_header *)(fs + at);
+		uint32_t type = get_be32(disk->type), seed;
+
+		if (get_be32(disk->magic) != JBD2_MAGIC)
+			continue;
+		if (type == JBD2_SUPER_V2 && !uuid) {
+			uuid = ((struct disk_jbd2_super *)disk)->uuid;
+			put_csum(fs + at, 1024, offsetof(struct disk_jbd2_super, checksum), ~0u);
+		}
+		seed = uuid ? crc32c(~0u, uuid, 16) : 0;
+		if (type == JBD2_COMMIT)
+			put_csum(fs + at, block_size, offsetof(struct disk_jbd2_commit, checksum), seed);
+		else if (type == JBD2_DESCRIPTOR || type == JBD2_REVOKE)
+			put_csum(fs + at, block_size, block_size - JBD2_TAIL_SIZE, seed);
+	}
 }
 
 /* So that a damaged field can be reached behind the checksums. */
@@ -52,6 +85,8 @@ static void seal(uint8_t *fs, unsigned what)
 			put_le16(d->checksum, ext_group_checksum(&s, i, d));
 		}
 	}
+	if ((what & 4) && ext_super_read(img, &copy, &s, NULL) == 0)
+		seal_journal(fs, s.block_size);
 	image_unref(img);
 }
 
@@ -98,6 +133,25 @@ static void grow(struct image *base, const struct content *c)
 	image_unref(at_size);
 }
 
+static void sparsify(struct image *base, const struct content *c)
+{
+	struct map_draft *draft = map_draft_new(base->size, base);
+	struct image *img;
+	struct unused u;
+	struct why why;
+
+	check(draft != NULL);
+	unused_begin(&u, draft, 0);
+	if (ext_content.unused(base, c, &u, &why) < 0) {
+		map_draft_free(draft);
+		return;
+	}
+	unused_end(&u);
+	check(map_seal(draft, "fuzz", NULL, &img, NULL) == 0);
+	read_all_over(img);
+	image_unref(img);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
 	static uint8_t fs[HELD];
@@ -110,9 +164,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 	memcpy(fs + START, bytes + 2, min_u64(count - 2, HELD - START));
 	seal(fs, bytes[1]);
 	base = memimage_new(fs, sizeof(fs), MiB << bytes[0] % 20);
-	if (ext_content.probe(base, &c, NULL) == 0)
+	if (ext_content.probe(base, &c, NULL) == 0) {
 		grow(base, &c);
-	check(testimage_count(base).bytes < 64 * MiB);
+		check(testimage_count(base).bytes < 96 * MiB);
+		sparsify(base, &c);
+	}
 	image_unref(base);
 	return 0;
 }
