@@ -498,8 +498,11 @@ static void describe_growth(const struct plan *p, struct text *describe)
 	if (p->is_recovered)
 		text_add(describe, ", its journal replayed (%" PRIu32 " blocks)", p->replayed.blocks);
 	if (g->starts_to_spread)
-		text_add(describe, ", with meta_bg from now on because the blocks reserved for descriptors are "
-				   "used up (GRUB reads it since 2.04)");
+		text_add(describe,
+			 ", with meta_bg from now on because the reserve of its descriptors ends at %s "
+			 "(GRUB reads it since 2.04)",
+			 size_human(have, ext_group_first(g, g->head_desc_blocks * g->desc_per_block) *
+						  g->super.block_size));
 	if (g->super.last_orphan || (g->super.ro_compat & EXT_RO_ORPHAN_PRESENT))
 		text_add(describe, ", its orphans left to the next mount (e2fsck -n finds fault with them)");
 }

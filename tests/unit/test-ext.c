@@ -282,7 +282,7 @@ static void test_says_when_descriptors_are_spread_from_now_on(void **state)
 	assert_int_equal(extfs_grow_file(&g, "fs", 3 * GiB), 0);
 	assert_string_equal(g.describe,
 			    "ext4 grown from 300M to 3.00G, 38 to 384 groups, with meta_bg from now on because "
-			    "the blocks reserved for descriptors are used up (GRUB reads it since 2.04)");
+			    "the reserve of its descriptors ends at 1.00G (GRUB reads it since 2.04)");
 	assert_int_equal(extfs_grow_file(&h, "fs", 600 * MiB), 0);
 	assert_string_equal(h.describe, "ext4 grown from 300M to 600M, 38 to 75 groups");
 }
