@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "backends/content/facts.h"
+#include "backends/content/ntfs_grow.h"
 #include "backends/content/ntfs_volume.h"
 #include "base/bytes.h"
 #include "base/size.h"
@@ -63,5 +64,5 @@ static int ntfs_probe(struct image *container, struct content *ret, struct why *
 const struct content_ops ntfs_content = {
 	.name = "ntfs",
 	.probe = ntfs_probe,
-	.why_not = "growing ntfs is not built yet",
+	.grow = ntfs_grow,
 };

@@ -86,7 +86,6 @@ static void test_refuses_contents_by_their_names(void **state)
 		  "guest" },
 		{ "mkfs.vfat -F 16 part", "fat and can't be grown: growing fat is not built yet" },
 		{ "mkfs.vfat -F 32 part", "fat and can't be grown: growing fat is not built yet" },
-		{ "mkntfs -F -Q -q part", "ntfs and can't be grown: growing ntfs is not built yet" },
 		{ "mkfs.exfat part", "exfat and can't be grown: exfat can't be grown offline" },
 		{ "truncate -s 200M part && mkfs.btrfs -q part && truncate -s 43M part",
 		  "btrfs and can't be grown: growing btrfs is not built yet" },
