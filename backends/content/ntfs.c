@@ -9,6 +9,7 @@
 
 #include "backends/content/facts.h"
 #include "backends/content/ntfs_grow.h"
+#include "backends/content/ntfs_used.h"
 #include "backends/content/ntfs_volume.h"
 #include "base/bytes.h"
 #include "base/size.h"
@@ -65,4 +66,5 @@ const struct content_ops ntfs_content = {
 	.name = "ntfs",
 	.probe = ntfs_probe,
 	.grow = ntfs_grow,
+	.unused = ntfs_unused,
 };

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GOALFS_BACKENDS_CONTENT_NTFS_USED_H
+#define GOALFS_BACKENDS_CONTENT_NTFS_USED_H
+
+#include "backends/content/content.h"
+
+/* content_ops' `unused`: the clusters that $Bitmap shows as free, of a volume that is clean. */
+int ntfs_unused(struct image *container, const struct content *c, struct unused *u, struct why *why);
+
+#endif
