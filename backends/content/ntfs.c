@@ -62,9 +62,63 @@ static int ntfs_probe(struct image *container, struct content *ret, struct why *
 	return r;
 }
 
+/* Moving. */
+
+/* Paints a boot sector of this volume, if there is one. */
+static int move_boot(struct image *container, const struct ntfs_boot *volume, uint64_t at, uint32_t hidden,
+		     struct map_draft *draft, struct why *why)
+{
+	uint8_t sector[512], number[4];
+	struct ntfs_boot b;
+	int r;
+
+	if (!range_ok(at, sizeof(sector), container->size))
+		return 0;
+	r = image_pread(container, sector, sizeof(sector), at, why);
+	if (r < 0 || !ntfs_boot_parse(sector, &b) || b.serial != volume->serial ||
+	    b.hidden_sectors != volume->hidden_sectors)
+		return r;
+	put_le32(number, hidden);
+	map_draft_bytes(draft, at + offsetof(struct disk_ntfs_boot, hidden_sectors), number, sizeof(number));
+	return 0;
+}
+
+/*
+ * The boot sector counts the sectors before the partition, and its code starts Windows
+ * by that. One that has never said where it stands is left alone.
+ */
+static int ntfs_move(struct image *container, const struct content *c, uint64_t from, uint64_t to,
+		     struct map_draft *draft, struct why *why)
+{
+	struct ntfs_boot b;
+	uint8_t sector[512];
+	uint64_t places[3];
+	int r = image_pread(container, sector, sizeof(sector), 0, why);
+
+	if (r < 0)
+		return r;
+	if (!ntfs_boot_parse(sector, &b))
+		return fail(why, -EBADMSG, "there is no ntfs boot sector");
+	if (from % b.sector || from / b.sector != b.hidden_sectors)
+		return 0;
+	if (to % b.sector || to / b.sector > UINT32_MAX)
+		return fail(why, -EOPNOTSUPP,
+			    "ntfs can't be moved to byte %" PRIu64 ": its boot sector has no number for that",
+			    to);
+	places[0] = 0;
+	places[1] = b.sectors * b.sector;
+	/* ntfsresize leaves the copy at the partition's end. */
+	places[2] = container->size - b.sector;
+	for (unsigned i = 0; r == 0 && i < 3; i++)
+		if (i != 2 || places[2] != places[1])
+			r = move_boot(container, &b, places[i], (uint32_t)(to / b.sector), draft, why);
+	return r;
+}
+
 const struct content_ops ntfs_content = {
 	.name = "ntfs",
 	.probe = ntfs_probe,
 	.grow = ntfs_grow,
 	.unused = ntfs_unused,
+	.move = ntfs_move,
 };
