@@ -2,41 +2,32 @@
 #include <errno.h>
 
 #include "backends/content/facts.h"
-#include "base/bytes.h"
-
-struct disk_xfs_super {	  /* big-endian; the beginning of it */
-	uint8_t magic[4]; /* "XFSB" */
-	uint8_t block_size[4];
-	uint8_t blocks[8];
-	uint8_t realtime[16];
-	uint8_t uuid[16];
-	uint8_t places[60];
-	uint8_t label[12];
-};
-_Static_assert(sizeof(struct disk_xfs_super) == 120, "xfs superblock");
+#include "backends/content/xfs_grow.h"
+#include "backends/content/xfs_super.h"
+#include "base/size.h"
 
 static int xfs_probe(struct image *container, struct content *ret, struct why *why)
 {
-	struct content c = { .ops = &xfs_content };
-	struct disk_xfs_super disk;
-	int r;
+	char claimed[SIZE_TEXT_MAX], there[SIZE_TEXT_MAX];
+	struct xfs_super s;
+	uint64_t size;
+	int r = xfs_super_read(container, /* ret_disk= */ NULL, &s, why);
 
-	if (container->size < sizeof(disk))
-		return 1;
-	r = image_pread(container, &disk, sizeof(disk), 0, why);
-	if (r < 0)
+	if (r != 0)
 		return r;
-	if (memcmp(disk.magic, "XFSB", 4) != 0)
-		return 1;
-	content_set_size(&c, get_be64(disk.blocks), get_be32(disk.block_size));
-	content_set_uuid(&c, disk.uuid);
-	content_set_label(&c, disk.label, sizeof(disk.label));
-	*ret = c;
+	size = s.blocks * s.block_size;
+	if (size > container->size)
+		return fail(why, -EBADMSG, "xfs takes %s, but there are only %s: truncated image",
+			    size_format(claimed, size), size_format(there, container->size));
+	*ret = (struct content){ .ops = &xfs_content, .size = size };
+	content_set_uuid(ret, s.uuid);
+	content_set_label(ret, s.label, sizeof(s.label));
 	return 0;
 }
 
 const struct content_ops xfs_content = {
 	.name = "xfs",
 	.probe = xfs_probe,
-	.why_not = "growing xfs is not built yet",
+	.grow = xfs_grow,
+	.unused = xfs_unused,
 };
