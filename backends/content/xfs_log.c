@@ -147,58 +147,39 @@ static int find_record(struct log *l, uint64_t before, uint64_t floor, uint64_t 
 	return 1;
 }
 
-static uint64_t record_max(const struct log *l)
+/* The last record before the head, wherever it is on the ring, if it begins at most `max` sectors before. */
+static int last_record(struct log *l, uint64_t head, uint64_t max, uint64_t *ret, struct why *why)
 {
-	return l->s->log_v2 ? RECORD_V2_MAX : RECORD_V1_MAX;
+	uint64_t floor = head > max ? head - max : 0;
+	int r = find_record(l, head, floor, ret, why);
+
+	if (r == 1 && floor == 0 && head < l->sectors) {
+		floor = max - head < l->sectors - head ? l->sectors - (max - head) : head;
+		r = find_record(l, l->sectors, floor, ret, why);
+	}
+	return r == 1 ? fail(why, -EBADMSG, "the log of this xfs has no record where its end is") : r;
 }
 
-static int fail_lost(struct why *why)
+/* How far it is on the ring from `at` on to `head`. */
+static uint64_t distance(const struct log *l, uint64_t at, uint64_t head)
 {
-	return fail(why, -EBADMSG, "the log of this xfs has no record where its end is");
+	return head > at ? head - at : head + l->sectors - at;
 }
 
 /*
  * The last record must end at the head; else it was never finished, and the head is where it begins. The
  * log that xfs_repair -L and xfs_admin -U leave behind has a gap behind its first record, and is of this kind.
  */
-static int step_back(struct log *l, uint64_t *head, struct why *why)
+static int find_last_record(struct log *l, uint64_t *head, uint64_t *ret, struct why *why)
 {
-	uint64_t max = record_max(l), floor = *head > max ? *head - max : 0, at;
-	int r = find_record(l, *head, floor, &at, why);
+	uint64_t max = l->s->log_v2 ? RECORD_V2_MAX : RECORD_V1_MAX;
+	int r = last_record(l, *head, max, ret, why);
 
-	if (r < 0)
+	if (r < 0 || distance(l, *ret, *head) == record_sectors(l))
 		return r;
-	if (r == 0) {
-		if (at + record_sectors(l) != *head)
-			*head = at;
-		return 0;
-	}
-	if (floor > 0)
-		return fail_lost(why);
-	/* It may begin at the end of the ring. */
-	floor = l->sectors > max - *head ? l->sectors - (max - *head) : 0;
-	r = find_record(l, l->sectors, floor, &at, why);
-	if (r != 0)
-		return r < 0 ? r : fail_lost(why);
-	if (at + record_sectors(l) != l->sectors + *head)
-		*head = at;
-	return 0;
-}
-
-/* The last record before the head, wherever it is on the ring. */
-static int last_record(struct log *l, uint64_t head, uint64_t *ret, struct why *why)
-{
-	/* Heads of a record are not counted in what it is long at most. */
-	uint64_t max = record_max(l) + 8, floor = head > max ? head - max : 0;
-	int r = find_record(l, head, floor, ret, why);
-
-	if (r != 1)
-		return r;
-	if (floor > 0)
-		return fail_lost(why);
-	floor = max_u64(head, l->sectors > max ? l->sectors - max : 0);
-	r = find_record(l, l->sectors, floor, ret, why);
-	return r == 1 ? fail_lost(why) : r;
+	*head = *ret;
+	/* More of them: heads are not counted in what a record is long at most. */
+	return last_record(l, *head, max + 8, ret, why);
 }
 
 static int fail_dirty(struct why *why)
@@ -238,10 +219,8 @@ static int check_log(struct log *l, struct why *why)
 
 	if (r < 0 || head == 0)
 		return r;
-	r = step_back(l, &head, why);
+	r = find_last_record(l, &head, &at, why);
 	head %= l->sectors;
-	if (r == 0)
-		r = last_record(l, head, &at, why);
 	if (r == 0)
 		r = check_owner(l, why);
 	return r ?: check_unmounted(l, head, at, why);

@@ -213,8 +213,8 @@ static int add_record(struct xfs_tree *t, uint32_t place, struct why *why)
 	if (best == 0)
 		return fail(
 			why, -EOPNOTSUPP,
-			"the free space of the last allocation group of this xfs fills its trees, which would "
-			"need another block; write or remove a file in the guest");
+			"the free space of the last allocation group of this xfs fills its trees, so that they "
+			"can't take more of it; the guest can grow it with xfs_growfs");
 	disk = (struct disk_xfs_block *)bytes_of(t, best - 1);
 	put_be16(disk->records, (uint16_t)(get_be16(disk->records) + 1));
 	t->changed[best - 1] = true;
