@@ -725,9 +725,13 @@ static int map_backing(struct image *img, uint64_t offset, struct backing *ret)
 	return r;
 }
 
+/*
+ * Patches between two ranges of the ground don't part them; zeros do, for what the ground
+ * has in their place may be a unit that nobody wants.
+ */
 static void map_hint(struct image *img, uint64_t offset, uint64_t length)
 {
-	const uint64_t gap = 1 * MiB; /* patches between two ranges of the ground don't part them */
+	const uint64_t gap = 1 * MiB;
 	struct map *m = (struct map *)img;
 	const struct segment *s = &m->segments.s[segments_find(&m->segments, offset)];
 	uint64_t end = offset + length, run_at = 0, run_end = 0;
@@ -736,12 +740,14 @@ static void map_hint(struct image *img, uint64_t offset, uint64_t length)
 		uint64_t at = s->at + (offset - s->start);
 		uint64_t n = min_u64(end, s[1].start) - offset;
 
-		if (s->kind != GROUND)
+		if (s->kind != GROUND && s->kind != ZERO)
 			continue;
-		if (run_end > run_at && (at < run_end || at - run_end > gap)) {
+		if (run_end > run_at && (s->kind == ZERO || at < run_end || at - run_end > gap)) {
 			image_hint(m->ground, run_at, run_end - run_at);
 			run_at = run_end = 0;
 		}
+		if (s->kind == ZERO)
+			continue;
 		if (run_end == run_at)
 			run_at = at;
 		run_end = at + n;

@@ -182,6 +182,60 @@ static void test_hints_and_backing_reach_the_ground(void **state)
 	image_unref(below);
 }
 
+/* A ground that writes down what it is told will be wanted. */
+struct listener {
+	struct image image;
+	struct {
+		uint64_t offset, length;
+	} told[4];
+	unsigned n;
+};
+
+static int listener_pread(struct image *img, void *buf, size_t count, uint64_t offset, struct why *why)
+{
+	memset(buf, 1, count);
+	return 0;
+}
+
+static void listener_hint(struct image *img, uint64_t offset, uint64_t length)
+{
+	struct listener *l = (struct listener *)img;
+
+	assert_true(l->n < 4);
+	l->told[l->n].offset = offset;
+	l->told[l->n++].length = length;
+}
+
+static const struct image_ops listener_ops = {
+	.name = "listener",
+	.pread = listener_pread,
+	.hint = listener_hint,
+};
+
+/* What the ground has in place of zeros may cost a unit that nobody wants; patches are in the midst of wanted ones. */
+static void test_hints_pass_over_zeros_but_not_over_patches(void **state)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+	struct map_draft *d;
+	struct image *img;
+
+	assert_non_null(l);
+	image_init(&l->image, &listener_ops, 100 * KiB, NULL);
+	d = map_draft_new(100 * KiB, &l->image);
+	map_draft_bytes(d, 10 * KiB, "patch", 5);
+	map_draft_zero(d, 20 * KiB, 4 * KiB);
+	map_draft_zero(d, 50 * KiB, 10 * KiB);
+	assert_int_equal(map_seal(d, "test", NULL, &img, NULL), 0);
+	image_hint(img, 1 * KiB, 52 * KiB);
+	assert_int_equal(l->n, 2);
+	assert_int_equal(l->told[0].offset, 1 * KiB);
+	assert_int_equal(l->told[0].length, 19 * KiB);
+	assert_int_equal(l->told[1].offset, 24 * KiB);
+	assert_int_equal(l->told[1].length, 26 * KiB);
+	image_unref(img);
+	image_unref(&l->image);
+}
+
 /*
  * Random worlds: maps over maps over a ground, painted at random, each against a
  * naive model that knows of every byte what it is and where it comes from.
@@ -670,6 +724,7 @@ int main(void)
 		cmocka_unit_test(test_refuses_a_range_outside),
 		cmocka_unit_test(test_a_cut_out_window_is_put_back),
 		cmocka_unit_test(test_hints_and_backing_reach_the_ground),
+		cmocka_unit_test(test_hints_pass_over_zeros_but_not_over_patches),
 		cmocka_unit_test(test_random_worlds),
 	};
 
