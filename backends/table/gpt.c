@@ -297,6 +297,15 @@ static int add_entries(const struct gpt *g, struct table *t, struct why *why)
 	return table_sort(t, why);
 }
 
+/* All but the room for partitions. A disk that was made larger may have old backups behind it. */
+static int add_own(const struct gpt *g, uint64_t size, struct table *t)
+{
+	uint64_t end = (g->last_usable + 1) * g->sector;
+	int r = table_own(t, 0, g->first_usable * g->sector);
+
+	return r < 0 ? r : table_own(t, end, size - end);
+}
+
 static int gpt_read(struct image *disk, struct table *ret, struct why *why)
 {
 	_cleanup_free_ struct gpt *g = NULL;
@@ -316,6 +325,8 @@ static int gpt_read(struct image *disk, struct table *ret, struct why *why)
 		r = check_ranges(g, why);
 	if (r == 0)
 		r = add_entries(g, &t, why);
+	if (r == 0)
+		r = add_own(g, disk->size, &t);
 	if (r < 0)
 		return r;
 	memcpy(g->disk_mbr, disk_mbr, sizeof(disk_mbr));

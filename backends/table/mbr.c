@@ -180,7 +180,8 @@ static int add_logical(struct chain *c, const struct entry *e, uint64_t ebr, str
 		return fail(why, -EBADMSG,
 			    "the mbr is damaged: logical partition %u isn't inside extended partition %u",
 			    number, x->number);
-	return 0;
+	/* A boot loader may stand between the two, as in front of the first partition. */
+	return table_own(t, ebr * SECTOR, e->start * SECTOR);
 }
 
 /* Whoever writes to such a partition cuts off the chain. */
@@ -210,6 +211,8 @@ static int add_chain(struct image *disk, const struct partition *extended, struc
 		const struct ebr *ebr = &mbr->ebr[mbr->n];
 		int r = read_ebr(&c, next, why);
 
+		if (r >= 0 && table_own(t, next * SECTOR, SECTOR) < 0)
+			return -ENOMEM;
 		if (r != 0)
 			return r < 0 ? r : 0;
 		next = 0;
@@ -264,6 +267,18 @@ static int add_logicals(struct image *disk, struct mbr *mbr, struct table *t, st
 	return r < 0 ? r : table_sort(t, why);
 }
 
+/*
+ * The first sector; and the last MiB, where Windows' dynamic disks have their database and
+ * RAID firmware its records.
+ */
+static int add_own(uint64_t size, struct table *t)
+{
+	uint64_t end = size - min_u64(size, MiB);
+	int r = table_own(t, 0, SECTOR);
+
+	return r < 0 ? r : table_own(t, end, size - end);
+}
+
 static int mbr_read(struct image *disk, struct table *ret, struct why *why)
 {
 	_cleanup_(table_done) struct table t = { .ops = &mbr_table, .sector = SECTOR };
@@ -286,6 +301,8 @@ static int mbr_read(struct image *disk, struct table *ret, struct why *why)
 		return 1;
 	if (r == 0)
 		r = add_logicals(disk, mbr, &t, why);
+	if (r == 0)
+		r = add_own(disk->size, &t);
 	if (r < 0)
 		return r;
 	t.raw = take(mbr);

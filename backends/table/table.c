@@ -58,6 +58,7 @@ void table_done(struct table *t)
 {
 	free(t->partition);
 	free(t->raw);
+	free(t->own);
 	*t = (struct table){ 0 };
 }
 
@@ -87,6 +88,17 @@ int table_add(struct table *t, const struct partition *p, struct why *why)
 	more[t->n] = *p;
 	more[t->n++].use = find_use(p->kind);
 	t->partition = more;
+	return 0;
+}
+
+int table_own(struct table *t, uint64_t start, uint64_t length)
+{
+	struct area *more = reallocarray(t->own, t->n_own + 1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	more[t->n_own++] = (struct area){ start, length };
+	t->own = more;
 	return 0;
 }
 

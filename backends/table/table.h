@@ -33,6 +33,11 @@ struct partition {
 	const struct partition_use *use; /* static; NULL: nothing special. Set by table_add */
 };
 
+/* Bytes of the disk. */
+struct area {
+	uint64_t start, length;
+};
+
 struct table {
 	const struct table_ops *ops;
 	char id[40];	 /* of the disk: a GUID, or "deadbeef"; "" when it has none */
@@ -44,6 +49,12 @@ struct table {
 	 * neither reads it twice nor patches bytes that nobody checked.
 	 */
 	void *raw;
+	/*
+	 * Owned: what of the disk is the table's own, or that of those who read it. Besides, all
+	 * that stands before the first partition is: boot loaders take it. In no order.
+	 */
+	struct area *own;
+	unsigned n_own;
 };
 
 void table_done(struct table *t);
@@ -98,6 +109,9 @@ int table_read(struct image *disk, struct table *ret, struct why *why);
  */
 int table_add(struct table *t, const struct partition *p, struct why *why);
 int table_sort(struct table *t, struct why *why);
+
+/* Adds to what is the table's own. 0 or -ENOMEM. */
+int table_own(struct table *t, uint64_t start, uint64_t length);
 
 /* -EOPNOTSUPP, with the numbers that there are instead of this one. */
 int table_no_number(const struct table *t, unsigned number, struct why *why);
