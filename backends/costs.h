@@ -27,9 +27,10 @@
 #define COST_QEMU_OPEN	      35000 /* qemu-nbd: 12 to 34 ms for its start, 2 to 12 for what is zero */
 #define COST_QEMU_PER_MIB     1200  /* 0.9 GB/s of a sparse vmdk, two readers, at 1 MiB each */
 #define COST_CACHE_OPEN	      100
-#define COST_CACHE_PER_MIB    150  /* write once, read once, mostly from the page cache */
-#define COST_RESIZE_OPEN      5000 /* table and filesystem metadata read, patches computed */
-#define COST_MAP_PER_MIB      1	   /* a binary search every 128 KiB */
+#define COST_CACHE_PER_MIB    150   /* write once, read once, mostly from the page cache */
+#define COST_SPARSE_OPEN      20000 /* the bitmaps of the filesystems read */
+#define COST_RESIZE_OPEN      5000  /* table and filesystem metadata read, patches computed */
+#define COST_MAP_PER_MIB      1	    /* a binary search every 128 KiB */
 #define COST_LAYOUT_OPEN      1000
 #define COST_PARTITION_OPEN   1000  /* the table read */
 #define COST_LV_OPEN	      2000  /* labels and the text of the group read */

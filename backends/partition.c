@@ -14,7 +14,8 @@ bool partition_is_ready(const struct tags *state, const struct tags *want)
 {
 	const char *size = tags_get(want, "size");
 
-	return offer_is_raw_disk(state) && tags_has(state, "size") && (!size || tags_is(state, "size", size));
+	return offer_is_disk_to_change(state, want) && tags_has(state, "size") &&
+	       (!size || tags_is(state, "size", size));
 }
 
 static void partition_offer(const struct tags *state, const struct tags *want, struct offers *o)

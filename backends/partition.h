@@ -10,8 +10,8 @@
 #include "backends/backend.h"
 
 /*
- * Whether something may be cut out of this state: a raw disk that has the size that
- * the goal wants, or none is wanted. What was cut out once counts as well.
+ * Whether something may be cut out of this state: a raw disk that is as the goal wants it,
+ * in size and in what is zero. What was cut out once counts as well.
  */
 bool partition_is_ready(const struct tags *state, const struct tags *want);
 

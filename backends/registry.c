@@ -29,6 +29,7 @@
 #include "backends/source/file.h"
 #include "backends/source/http.h"
 #include "backends/source/nbd.h"
+#include "backends/sparse.h"
 
 /* In the order of the way up: where plans cost the same, the earlier row wins. */
 /* clang-format off */
@@ -46,6 +47,7 @@ static const struct backend *const backends[] = {
 	&qemu_nbd_backend,
 	&cache_backend,
 	&complete_backend,
+	&sparse_backend,
 	&resize_backend,
 	&partition_backend,
 	&lv_backend,

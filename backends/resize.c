@@ -20,7 +20,7 @@ static void resize_offer(const struct tags *state, const struct tags *want, stru
 	uint64_t have_size, want_size;
 	struct offer x;
 
-	if (!offer_is_raw_disk(state) || tags_has(state, "partition") || tags_has(state, "lv") ||
+	if (!offer_is_disk_to_change(state, want) || tags_has(state, "partition") || tags_has(state, "lv") ||
 	    !tags_get_u64(state, "size", &have_size) || !tags_get_u64(want, "size", &want_size) ||
 	    want_size == have_size)
 		return;

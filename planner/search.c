@@ -272,6 +272,11 @@ bool offer_is_raw_disk(const struct tags *state)
 	return offer_is_disk(state, "raw");
 }
 
+bool offer_is_disk_to_change(const struct tags *state, const struct tags *want)
+{
+	return offer_is_raw_disk(state) && (!tags_has(want, "sparse") || tags_has(state, "sparse"));
+}
+
 bool offer_is_wrapped(const struct tags *state, const char *codec)
 {
 	const char *chain = tags_get(state, "codec");

@@ -29,8 +29,9 @@
  *	partition=N    the state is that partition alone; `size` stays the disk's, for nobody
  *		       knows the partition's before the disk is read
  *	lv=VG-LV       the state is that logical volume alone; the same holds
+ *	sparse         what the contents of the disk don't use reads as zeros
  *
- * and what else can be asked for, see planner/goal.h: sparse, lvexpand, ...
+ * and what else can be asked for, see planner/goal.h: lvexpand, compat, ...
  *
  * A goal's state must hold format and size, must not hold template, at, codec,
  * made and unread; its other facts are arguments to the steps (a backend sees the
@@ -79,6 +80,13 @@ void offer_end(struct offer *x, uint64_t cost);
 
 /* Whether the state is a raw disk that may be read anywhere: what resize, layouts and the like stand on. */
 bool offer_is_raw_disk(const struct tags *state);
+
+/*
+ * Whether the state is a raw disk that steps may change or cut: what the goal wants zero
+ * (`sparse`) is, for that is told by the template's own disk. One order, so that the bytes
+ * don't depend on what a plan costs.
+ */
+bool offer_is_disk_to_change(const struct tags *state, const struct tags *want);
 
 /* Whether this codec is the outermost one, around bytes that may be read anywhere. */
 bool offer_is_wrapped(const struct tags *state, const char *codec);

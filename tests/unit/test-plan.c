@@ -184,6 +184,18 @@ static void names_have_plans(void **state)
 		{ RAW, "t@lv=vg-root.raw", "file > lv(lv=vg-root)" },
 		{ XZ, "t@lv=vg-root@p2@20G.qcow2",
 		  "file > xz > cache > resize(size=20G) > partition(partition=2) > lv(lv=vg-root) > qcow2" },
+		/* what is unused is zero before anything else is done to the disk */
+		{ RAW, "t@sparse.raw", "file > sparse(sparse)" },
+		{ XZ, "t@sparse.qcow2", "file > xz > cache > sparse(sparse) > qcow2" },
+		{ XZ, "t@sparse@20G.qcow2", "file > xz > cache > sparse(sparse) > resize(size=20G) > qcow2" },
+		{ XZ_GROW, "t@20G@sparse.raw",
+		  "file > xz > cache > sparse(sparse) > resize(expand=2 size=20G)" },
+		{ RAW, "t@p2@sparse.raw", "file > sparse(sparse) > partition(partition=2)" },
+		{ XZ, "t@lv=vg-root@p2@20G@sparse.vmdk",
+		  "file > xz > cache > sparse(sparse) > resize(size=20G) > partition(partition=2) > "
+		  "lv(lv=vg-root) > vmdk" },
+		{ QCOW2, "t@sparse.qcow2", "file > read-qcow2 > cache > sparse(sparse) > qcow2" },
+		{ NO_SIZE, "t@sparse.raw", "file > xz > cache > sparse(sparse)" },
 		/* the architecture is true from the start */
 		{ RAW, "t@x86_64.raw", "file" },
 		{ RAW, "t@amd64.raw", "file" },
@@ -241,8 +253,6 @@ static void names_have_no_plan(void **state)
 		{ RAW, "t@5G@expand=2.raw", "5G is too small" },
 		{ RAW, "t@5G.vmdk", "5G is too small" },
 		/* facts that no step heeds */
-		{ RAW, "t@sparse.raw", "nothing brings about sparse" },
-		{ XZ, "t@sparse@20G.qcow2", "nothing brings about sparse" },
 		{ RAW, "t@compat=0.10.raw", "nothing brings about compat=0.10" },
 		{ RAW, "t@compat=0.10.vmdk", "nothing brings about compat=0.10" },
 		{ RAW, "t@cluster=2M.vdi", "nothing brings about cluster=2M" },
@@ -259,7 +269,7 @@ static void names_have_no_plan(void **state)
 		{ RAW, "t@cluster=4M.qcow2", "a power of two from 512 to 2M, not '4M'" },
 		{ RAW, "t@cluster=512K.vhdx", "a power of two from 1M to 256M, not '512K'" },
 		{ XZ, "t@cluster=3M@fixed.vhdx", "a power of two from 1M to 256M, not '3M'" },
-		{ RAW, "t@p2@sparse.raw", "nothing brings about sparse" },
+		{ RAW, "t@5G@sparse.raw", "5G is too small" },
 		{ RAW, "t@5G@p2.raw", "5G is too small" },
 		{ RAW, "t@aarch64.raw", "nothing brings about arch=aarch64" },
 		{ "template=t at=file format=raw size=6G", "t@x86_64.raw", "nothing brings about arch=x86_64" },
