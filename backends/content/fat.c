@@ -8,6 +8,7 @@
 
 #include "backends/content/facts.h"
 #include "backends/content/fat_disk.h"
+#include "backends/content/fat_grow.h"
 #include "backends/content/fat_root.h"
 #include "backends/content/fat_used.h"
 
@@ -90,7 +91,8 @@ const struct content_ops fat_content = {
 	.name = "fat",
 	.type = "vfat",
 	.probe = fat_probe,
-	.why_not = "growing fat is not built yet",
+	.grow = fat_grow,
 	.only_named = true,
 	.unused = fat_unused,
+	.move = fat_move,
 };
