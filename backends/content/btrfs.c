@@ -3,6 +3,7 @@
 
 #include "backends/content/btrfs_grow.h"
 #include "backends/content/btrfs_super.h"
+#include "backends/content/btrfs_used.h"
 #include "backends/content/facts.h"
 #include "base/size.h"
 
@@ -28,4 +29,5 @@ const struct content_ops btrfs_content = {
 	.name = "btrfs",
 	.probe = btrfs_probe,
 	.grow = btrfs_grow,
+	.unused = btrfs_unused,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Growing btrfs: filesystems made by mkfs.btrfs in many ways are grown, written out, and judged by btrfs check,
+ * Growing btrfs, and telling what it doesn't use: filesystems made by mkfs.btrfs in
+ * many ways, used by the kernel, are grown, written out, and judged by btrfs check,
  * by the kernel and by its scrub.
  */
 #include "tests/unit/test.h"
@@ -10,6 +11,7 @@
 
 #include "backends/content/btrfs_super.h"
 #include "backends/content/content.h"
+#include "backends/content/unused.h"
 #include "base/bytes.h"
 #include "tests/unit/disk.h"
 #include "tests/unit/memimage.h"
@@ -692,6 +694,250 @@ static void test_both_copies_of_the_leaf_are_alike(void **state)
 	assert_int_equal(btrfs_checksum_check(BTRFS_CRC32C, two, sizeof(two), NULL), 0);
 }
 
+/* Unused. */
+
+struct told {
+	struct image *base, *img; /* `img`: with zeros where nothing is used */
+	struct unused unused;
+	struct why why;
+};
+
+static void told_done(struct told *t)
+{
+	image_unref(t->img);
+	image_unref(t->base);
+}
+
+/* `t->base` is there. */
+static int tell_image(struct told *t)
+{
+	_cleanup_(map_draft_freep) struct map_draft *draft = map_draft_new(t->base->size, t->base);
+	struct content c;
+	int r;
+
+	assert_non_null(draft);
+	r = btrfs_content.probe(t->base, &c, &t->why);
+	if (r != 0)
+		return r;
+	unused_begin(&t->unused, draft, 0);
+	r = btrfs_content.unused(t->base, &c, &t->unused, &t->why);
+	if (r != 0)
+		return r;
+	unused_end(&t->unused);
+	assert_int_equal(map_seal(take(draft), "test", NULL, &t->img, &t->why), 0);
+	return 0;
+}
+
+static int tell_file(struct told *t, const char *name)
+{
+	*t = (struct told){ .base = disk_open(name) };
+	return tell_image(t);
+}
+
+/* Nothing that is not written is zero, so that what is taken for unused by mistake shows. */
+static void make_noisy(const char *options, uint64_t size)
+{
+	sh("rm -f fs && yes 'this is no longer anything' | head -c %" PRIu64
+	   " >fs && mkfs.btrfs -q -K %s fs >log 2>&1 || "
+	   "{ cat log; false; }",
+	   size, options);
+}
+
+/* What the kernel says is in use, each copy counted; then what is kept besides. */
+static uint64_t bytes_in_use(const char *name)
+{
+	_cleanup_free_ char *text = NULL;
+
+	sh(ON_MOUNTED, name, "btrfs filesystem df -b . >../df");
+	text = sh_text(
+		"grep -v ^GlobalReserve df | tr -d ':,' | "
+		"awk '{ sub(/.*used=/, \"\", $NF); sum += $NF * ($2 == \"DUP\" ? 2 : 1) } END { print sum }'");
+	return strtoull(text, NULL, 10);
+}
+
+/* It is as sound as before, holds the same, and is as small as can be. */
+static void assert_only_unused_is_gone(const char *name)
+{
+	uint64_t in_use = bytes_in_use(name), used;
+	_cleanup_(told_done) struct told t;
+
+	if (tell_file(&t, name) != 0)
+		fail_msg("%s", t.why.text);
+	disk_save(t.img, "sparse");
+	assert_clean("sparse");
+	used = t.base->size - t.unused.bytes;
+	/* The first MiB, and a copy of the superblock. */
+	if (used < in_use + MiB || used > in_use + MiB + 64 * KiB)
+		fail_msg("%" PRIu64 " bytes are used, of which %" PRIu64 " hold something", used, in_use);
+	sh(ON_MOUNTED, "sparse",
+	   "sha256sum --quiet -c ../sums-now && btrfs scrub start -B . | grep -q 'no errors found' && "
+	   "mkdir after && for i in $(seq 200); do seq $i >after/$i; done && sync && "
+	   "sha256sum --quiet -c ../sums-now");
+	assert_clean("sparse");
+}
+
+#define SUMS "find . -type f -print0 | xargs -0 sha256sum >../sums-now"
+
+static const struct row kinds[] = {
+	{ "unused: free space tree", "", 256 * MiB },
+	{ "unused: extent tree", "-R ^free-space-tree", 256 * MiB },
+	{ "unused: extent tree with large keys", "-R ^free-space-tree -O ^skinny-metadata -n 4096", 256 * MiB },
+	{ "unused: nodes of 4K, sha256", "-n 4096 --csum sha256", 256 * MiB },
+	{ "unused: mixed", "-M -n 4096", 100 * MiB },
+	{ "unused: mixed, dup", "-M -m dup -d dup -n 4096", 200 * MiB },
+	{ "unused: single, raid0", "-m single -d raid0", 256 * MiB },
+	{ "unused: data twice", "-d dup", 400 * MiB },
+};
+
+/* Two subvolumes, a snapshot, holes where files were, block groups that have been moved. */
+static void test_unused(void **state)
+{
+	const struct row *row = *state;
+
+	make_noisy(row->options, row->from);
+	on_mounted("fs",
+		   "cp -a ../content/. . && btrfs subvolume create one >../log && "
+		   "btrfs subvolume create two >>../log && cp -r ../content/deep one && "
+		   "for i in $(seq 600); do head -c 9000 ../content/deep/numbers >two/$i; done && sync && "
+		   "btrfs subvolume snapshot one snap >>../log && rm -r one/deep/er && rm two/*[13579] && "
+		   "echo more >>snap/deep/numbers && fallocate -l 3M reserved && "
+		   "truncate -s 10M sparse && sync && btrfs balance start --full-balance . >>../log && "
+		   "rm two/*2 && sync && " SUMS);
+	assert_only_unused_is_gone("fs");
+}
+
+static void test_unused_of_a_fresh_filesystem(void **state)
+{
+	make_noisy("", 300 * MiB);
+	sh(": >sums-now");
+	sh(ON_MOUNTED, "fs", "echo one >one && " SUMS);
+	assert_only_unused_is_gone("fs");
+	/* And mkfs's own, which no kernel has touched. */
+	make_noisy("--rootdir content", 300 * MiB);
+	sh("cp fs untouched");
+	{
+		_cleanup_(told_done) struct told t;
+
+		assert_int_equal(tell_file(&t, "untouched"), 0);
+		disk_save(t.img, "sparse");
+		assert_clean("sparse");
+	}
+}
+
+/* The kernel writes bitmaps where they are smaller than extents. */
+static void test_unused_by_bitmaps(void **state)
+{
+	make_noisy("-M -n 4096", 100 * MiB);
+	on_mounted("fs", "for i in $(seq 3000); do head -c 4096 ../content/deep/numbers >$i; done; sync; "
+			 "rm *[13579]; sync; " SUMS);
+	sh("btrfs inspect-internal dump-tree fs | grep -q FREE_SPACE_BITMAP");
+	assert_only_unused_is_gone("fs");
+}
+
+static void test_unused_of_a_large_one_is_its_chunks(void **state)
+{
+	_cleanup_(told_done) struct told t;
+
+	make_large_chunk_tree();
+	assert_int_equal(tell_file(&t, "fs"), 0);
+	/* 70 GiB are reserved for files; the extents say so though nothing is written there. */
+	assert_in_range(t.unused.bytes, 29 * GiB, 30 * GiB);
+	assert_true(testimage_count(t.base).bytes < 64 * KiB);
+	disk_save(t.img, "sparse");
+	assert_clean("sparse");
+}
+
+static void test_what_is_sparse_grows(void **state)
+{
+	_cleanup_(told_done) struct told t;
+	_cleanup_(grown_done) struct grown g = { 0 };
+
+	make_noisy("--rootdir content", 300 * MiB);
+	assert_int_equal(tell_file(&t, "fs"), 0);
+	g.base = image_ref(t.img);
+	assert_int_equal(grow_image(&g, 700 * MiB), 0);
+	disk_save(g.img, "grown");
+	assert_clean("grown");
+	assert_supers("grown", 700 * MiB);
+	assert_usable("grown", 700 * MiB, false);
+}
+
+static void assert_not_told(const char *name, int error, const char *sentence)
+{
+	_cleanup_(told_done) struct told t;
+	int r = tell_file(&t, name);
+
+	if (r != error || strcmp(t.why.text, sentence) != 0)
+		fail_msg("got %d, '%s'; want %d, '%s'", r, t.why.text, error, sentence);
+}
+
+static void test_unused_is_not_told_of_others(void **state)
+{
+	make_log_tree();
+	assert_not_told("dirty", -EOPNOTSUPP,
+			"its log tree must be replayed first: what it uses of this btrfs is told nowhere else");
+	make_filesystem("-O zoned -d single -m single", 4 * GiB, false);
+	assert_not_told("fs", -EOPNOTSUPP, "btrfs is zoned, its device has zones of a fixed size");
+	sh("truncate -s 300M a b && mkfs.btrfs -q -d single -m raid1 a b >log");
+	assert_not_told("a", -EOPNOTSUPP, "btrfs is spread over 2 devices, of which this is one");
+	sh("rm a b");
+}
+
+/* Every nth byte of all that is read, damaged in turn. */
+static void check_unused_damage(const char *options)
+{
+	size_t count, step = getenv("GOALFS_TEST_LONG") ? 1 : 59;
+	_cleanup_free_ uint8_t *fs = NULL;
+	struct told t = { 0 };
+	struct spy *spy;
+
+	make_filesystem(options, 40 * MiB, true);
+	fs = load("fs", &count);
+	spy = spy_new(fs, count);
+	t.base = image_ref(&spy->image);
+	assert_int_equal(tell_image(&t), 0);
+	told_done(&t);
+	assert_true(spy->n >= 5);
+	for (size_t i = 0; i < spy->n; i++)
+		for (size_t at = i; at < spy->ranges[i].count; at += step) {
+			uint8_t *damaged = fs + spy->ranges[i].at + at;
+			bool magic = spy->ranges[i].at == BTRFS_SUPER_AT && at >= 64 && at < 72;
+
+			*damaged ^= 0x10;
+			t = (struct told){ .base = memimage_new(fs, count, count) };
+			assert_int_equal(tell_image(&t), magic ? 1 : -EBADMSG);
+			assert_true(magic || t.why.text[0]);
+			told_done(&t);
+			*damaged ^= 0x10;
+		}
+	image_unref(&spy->image);
+}
+
+static void test_unused_sees_all_damage(void **state)
+{
+	check_unused_damage("-M -n 4096");
+	check_unused_damage("-M -n 4096 -R ^free-space-tree");
+}
+
+/* Checksums that are right, over trees that are wrong: the sum tells. */
+static void test_unused_is_not_believed_against_the_superblock(void **state)
+{
+	_cleanup_free_ uint8_t *fs = NULL;
+	struct told t = { 0 };
+	uint8_t *used;
+	size_t count;
+
+	make_filesystem("-M -n 4096", 40 * MiB, true);
+	fs = load("fs", &count);
+	used = fs + BTRFS_SUPER_AT + 0x78;
+	put_le64(used, get_le64(used) + 4096);
+	seal(fs + BTRFS_SUPER_AT, BTRFS_SUPER_SIZE);
+	t.base = memimage_new(fs, count, count);
+	assert_int_equal(tell_image(&t), -EBADMSG);
+	assert_non_null(strstr(t.why.text, "bytes in use, its superblock says"));
+	told_done(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest others[] = {
@@ -718,15 +964,27 @@ int main(void)
 		cmocka_unit_test(test_refuses_a_logical_volume),
 		cmocka_unit_test(test_sees_all_damage),
 		cmocka_unit_test(test_both_copies_of_the_leaf_are_alike),
+		cmocka_unit_test(test_unused_of_a_fresh_filesystem),
+		cmocka_unit_test(test_unused_by_bitmaps),
+		cmocka_unit_test(test_unused_of_a_large_one_is_its_chunks),
+		cmocka_unit_test(test_what_is_sparse_grows),
+		cmocka_unit_test(test_unused_is_not_told_of_others),
+		cmocka_unit_test(test_unused_sees_all_damage),
+		cmocka_unit_test(test_unused_is_not_believed_against_the_superblock),
 	};
-	const size_t n_rows = sizeof(rows) / sizeof(rows[0]);
+	const size_t n_rows = sizeof(rows) / sizeof(rows[0]), n_kinds = sizeof(kinds) / sizeof(kinds[0]);
 	const size_t n_others = sizeof(others) / sizeof(others[0]);
-	struct CMUnitTest tests[sizeof(others) / sizeof(others[0]) + sizeof(rows) / sizeof(rows[0])];
+	struct CMUnitTest tests[sizeof(others) / sizeof(others[0]) + sizeof(rows) / sizeof(rows[0]) +
+				sizeof(kinds) / sizeof(kinds[0])];
 
 	cmocka_set_test_filter(getenv("GOALFS_TEST_ONLY"));
 	for (size_t i = 0; i < n_rows; i++)
 		tests[i] = (struct CMUnitTest){ rows[i].name, test_row, NULL, NULL, (void *)&rows[i] };
-	memcpy(tests + n_rows, others, sizeof(others));
+	for (size_t i = 0; i < n_kinds; i++)
+		tests[n_rows + i] =
+			(struct CMUnitTest){ kinds[i].name, test_unused, NULL, NULL, (void *)&kinds[i] };
+	memcpy(tests + n_rows + n_kinds, others, sizeof(others));
 	return mounts_of_our_own()
-		       ?: _cmocka_run_group_tests("btrfs", tests, n_rows + n_others, setup, disk_dir_teardown);
+		       ?: _cmocka_run_group_tests("btrfs", tests, n_rows + n_kinds + n_others, setup,
+						  disk_dir_teardown);
 }
