@@ -13,49 +13,8 @@
 #include "backends/lv.h"
 #include "base/bytes.h"
 #include "tests/unit/disk.h"
+#include "tests/unit/lvmtools.h"
 #include "tests/unit/memimage.h"
-
-/*
- * `lvm COMMAND...` on the loop device $l of the file PV, and on no other. Locks, archives and
- * such stay in the test's directory.
- */
-static void write_lvm_script(void)
-{
-	sh("mkdir -p etc run && cat > lvm.sh <<'EOT'\n"
-	   "set -e\n"
-	   "pv=$1; shift\n"
-	   "export LVM_SYSTEM_DIR=$PWD/etc LVM_SUPPRESS_FD_WARNINGS=1\n"
-	   "l=$(losetup -f --show $pv)\n"
-	   "trap 'losetup -d $l' EXIT\n"
-	   "lvm() { c=$1; shift; command $c --driverloaded n --config \"devices{use_devicesfile=0 "
-	   "filter=[\\\"a|^$l\\$|\\\",\\\"r|.*|\\\"]} backup{backup=0 archive=0} "
-	   "global{locking_dir=\\\"$PWD/run\\\"}\" \"$@\"; }\n"
-	   "eval \"$1\"\n"
-	   "EOT");
-}
-
-static int setup(void **state)
-{
-	int r = disk_dir_setup(state);
-
-	if (r == 0)
-		write_lvm_script();
-	return r;
-}
-
-/* `line` runs with the function lvm and the device $l. */
-static void lvm(const char *pv, const char *line)
-{
-	sh("sh lvm.sh %s '%s' > log 2>&1 || { cat log >&2; false; }", pv, line);
-}
-
-#define LINEAR " -an -Zn -Wn -qq "
-
-/* Every sector another, so that a wrong place shows. */
-static void make_noise(const char *name, const char *size)
-{
-	sh("rm -f %s && seq -f %%063.0f 0 $(($(numfmt --from=iec %s) / 64 - 1)) > %s", name, size, name);
-}
 
 static struct lvm read_ok(struct image *pv)
 {
@@ -89,29 +48,19 @@ static void assert_lv_refused(const char *disk_name, const char *name, const cha
 	assert_string_equal(why.text, reason);
 }
 
-/* What lvs says of the segments, put together by dd, must be the volume. */
+/* What lvs says of the segments, put together, must be the volume. */
 static void assert_volume_is_what_lvs_says(const char *pv, const char *name, const char *lv)
 {
-	char line[512];
-
 	save_volume(pv, name);
-	(void)snprintf(line, sizeof(line),
-		       "show=\"--noheadings --units b --nosuffix --separator :\"; "
-		       "lvm pvs $show -o pe_start,vg_extent_size > places; "
-		       "lvm lvs $show -o seg_size,seg_pe_ranges %s >> places",
-		       lv);
-	lvm(pv, line);
-	sh("rm -f want; { IFS=' :' read -r start extent; while IFS=' :' read -r size dev range; do "
-	   "dd if=%s iflag=skip_bytes,count_bytes skip=$((start + ${range%%%%-*} * extent)) count=$size bs=64K "
-	   "status=none >> want; done; } < places; cmp want volume",
-	   pv);
+	lvm_get(pv, lv, "want");
+	sh("cmp want volume");
 }
 
 static void test_linear_volumes(void **state)
 {
-	make_noise("pv", "64M");
-	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg $l; lvm lvcreate" LINEAR "-l 3 -n root vg; "
-		  "lvm lvcreate" LINEAR "-l 2 -n swap vg; lvm lvextend -qq -l +4 vg/root; "
+	lvm_noise("pv", "64M");
+	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg $l; lvm lvcreate" LVM_LINEAR "-l 3 -n root vg; "
+		  "lvm lvcreate" LVM_LINEAR "-l 2 -n swap vg; lvm lvextend -qq -l +4 vg/root; "
 		  "lvm lvextend -qq -l +1 vg/swap");
 	assert_volume_is_what_lvs_says("pv", "vg-root", "vg/root");
 	sh("test $(wc -l < places) = 3 && test $(stat -c %%s volume) = $((28 << 20))");
@@ -120,9 +69,9 @@ static void test_linear_volumes(void **state)
 
 static void test_small_extents_at_odd_places(void **state)
 {
-	make_noise("pv", "16M");
+	lvm_noise("pv", "16M");
 	lvm("pv", "lvm pvcreate -qq --dataalignment 192k $l; lvm vgcreate -qq -s 64k vg $l; "
-		  "lvm lvcreate" LINEAR "-l 7 -n a vg; lvm lvcreate" LINEAR "-l 1 -n b vg; "
+		  "lvm lvcreate" LVM_LINEAR "-l 7 -n a vg; lvm lvcreate" LVM_LINEAR "-l 1 -n b vg; "
 		  "lvm lvextend -qq -l +13 vg/a");
 	assert_volume_is_what_lvs_says("pv", "vg-a", "vg/a");
 	assert_volume_is_what_lvs_says("pv", "vg-b", "vg/b");
@@ -134,9 +83,9 @@ static void test_says_what_pvs_and_lvs_say(void **state)
 	_cleanup_(text_done) struct text have = TEXT_EMPTY;
 	_cleanup_(lvm_done) struct lvm l = { 0 };
 
-	make_noise("pv", "64M");
-	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg-x $l; lvm lvcreate" LINEAR "-l 3 -n a vg-x; "
-		  "lvm lvcreate" LINEAR "-l 2 -n b.c+d_e-f vg-x");
+	lvm_noise("pv", "64M");
+	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg-x $l; lvm lvcreate" LVM_LINEAR "-l 3 -n a vg-x; "
+		  "lvm lvcreate" LVM_LINEAR "-l 2 -n b.c+d_e-f vg-x");
 	lvm("pv",
 	    "lvm pvs --noheadings --units b --nosuffix --separator \" \" -o "
 	    "pv_uuid,vg_uuid,vg_name,vg_seqno,vg_extent_size,pe_start,pv_pe_count > want; "
@@ -161,9 +110,9 @@ static void test_takes_a_text_wherever_it_stands_in_its_ring(void **state)
 {
 	unsigned wrapped = 0;
 
-	make_noise("pv", "4M");
+	lvm_noise("pv", "4M");
 	lvm("pv", "lvm pvcreate -qq --dataalignment 64k --metadatasize 20k $l; lvm vgcreate -qq -s 64k vg $l; "
-		  "lvm lvcreate" LINEAR "-l 1 -n root vg; "
+		  "lvm lvcreate" LVM_LINEAR "-l 1 -n root vg; "
 		  "for i in $(seq 24); do lvm vgchange -qq --addtag $(printf %0100d $i) vg; cp pv pv$i; done");
 	for (unsigned i = 1; i <= 24; i++) {
 		_cleanup_(image_unrefp) struct image *img = NULL;
@@ -187,8 +136,8 @@ static void test_takes_the_sound_copy_of_two(void **state)
 	_cleanup_(lvm_done) struct lvm l = { 0 };
 	struct why why = { "" };
 
-	make_noise("pv", "64M");
-	lvm("pv", "lvm pvcreate -qq --pvmetadatacopies 2 $l; lvm vgcreate -qq vg $l; lvm lvcreate" LINEAR
+	lvm_noise("pv", "64M");
+	lvm("pv", "lvm pvcreate -qq --pvmetadatacopies 2 $l; lvm vgcreate -qq vg $l; lvm lvcreate" LVM_LINEAR
 		  "-l 3 -n root vg");
 	img = disk_open("pv");
 	l = read_ok(img);
@@ -213,8 +162,8 @@ static void test_takes_the_newer_copy_of_two(void **state)
 	_cleanup_(image_unrefp) struct image *img = NULL;
 	_cleanup_(lvm_done) struct lvm l = { 0 };
 
-	make_noise("pv", "64M");
-	lvm("pv", "lvm pvcreate -qq --pvmetadatacopies 2 $l; lvm vgcreate -qq vg $l; lvm lvcreate" LINEAR
+	lvm_noise("pv", "64M");
+	lvm("pv", "lvm pvcreate -qq --pvmetadatacopies 2 $l; lvm vgcreate -qq vg $l; lvm lvcreate" LVM_LINEAR
 		  "-l 3 -n old vg");
 	img = disk_open("pv");
 	l = read_ok(img);
@@ -229,9 +178,10 @@ static void test_takes_the_newer_copy_of_two(void **state)
 
 static void test_names(void **state)
 {
-	make_noise("pv", "64M");
-	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg-a $l; lvm lvcreate" LINEAR "-l 1 -n lv vg-a; "
-		  "lvm lvcreate" LINEAR "-l 2 -n my-lv vg-a; lvm lvcreate" LINEAR "-l 3 -n my--lv vg-a");
+	lvm_noise("pv", "64M");
+	lvm("pv",
+	    "lvm pvcreate -qq $l; lvm vgcreate -qq vg-a $l; lvm lvcreate" LVM_LINEAR "-l 1 -n lv vg-a; "
+	    "lvm lvcreate" LVM_LINEAR "-l 2 -n my-lv vg-a; lvm lvcreate" LVM_LINEAR "-l 3 -n my--lv vg-a");
 	save_volume("pv", "vg--a-lv");
 	sh("test $(stat -c %%s volume) = $((4 << 20))");
 	save_volume("pv", "vg-a-lv");
@@ -251,11 +201,11 @@ static void test_names(void **state)
 
 static void test_where_the_physical_volume_is(void **state)
 {
-	make_noise("pv", "30M");
-	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg $l; lvm lvcreate" LINEAR "-l 2 -n root vg");
+	lvm_noise("pv", "30M");
+	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg $l; lvm lvcreate" LVM_LINEAR "-l 2 -n root vg");
 	save_volume("pv", "vg-root");
 	sh("mv volume want");
-	make_noise("disk", "80M");
+	lvm_noise("disk", "80M");
 	sh("sgdisk -n 1:2048:+8M -n 2:0:+30M disk > log && dd if=pv of=disk bs=1M seek=9 conv=notrunc "
 	   "status=none");
 	save_volume("disk", "vg-root");
@@ -273,7 +223,7 @@ static void test_where_the_physical_volume_is(void **state)
 
 static void test_no_group_and_no_volumes(void **state)
 {
-	make_noise("pv", "30M");
+	lvm_noise("pv", "30M");
 	lvm("pv", "lvm pvcreate -qq $l");
 	assert_lv_refused(
 		"pv", "vg-root",
@@ -282,25 +232,12 @@ static void test_no_group_and_no_volumes(void **state)
 	assert_lv_refused("pv", "vg-root", "there is no logical volume 'vg-root'; the volume group is empty");
 }
 
-/* The group's text as the file "text", changed by `edit`, written back by vgcfgrestore. */
-static void restore(const char *pv, const char *edit)
-{
-	char line[2048];
-
-	(void)snprintf(line, sizeof(line),
-		       "lvm vgcfgbackup -qq -f $PWD/text vg; python3 edit.py; "
-		       "lvm vgcfgrestore -qq --force -f $PWD/text vg");
-	sh("cat > edit.py <<'EOT'\nimport re\nt = open('text').read()\n%s\nopen('text', 'w').write(t)\nEOT",
-	   edit);
-	lvm(pv, line);
-}
-
 static void test_striped_on_one_physical_volume(void **state)
 {
-	make_noise("pv", "64M");
-	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg $l; lvm lvcreate" LINEAR "-l 6 -n root vg");
-	restore("pv", "t = t.replace('stripe_count = 1', 'stripe_count = 3\\nstripe_size = 128')\n"
-		      "t = t.replace('\"pv0\", 0', '\"pv0\", 9, \"pv0\", 1, \"pv0\", 5')");
+	lvm_noise("pv", "64M");
+	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg $l; lvm lvcreate" LVM_LINEAR "-l 6 -n root vg");
+	lvm_restore("pv", "t = t.replace('stripe_count = 1', 'stripe_count = 3\\nstripe_size = 128')\n"
+			  "t = t.replace('\"pv0\", 0', '\"pv0\", 9, \"pv0\", 1, \"pv0\", 5')");
 	lvm("pv", "test \"$(lvm lvs --noheadings -o seg_pe_ranges vg/root | xargs)\" = "
 		  "\"$l:9-10 $l:1-2 $l:5-6\"");
 	save_volume("pv", "vg-root");
@@ -313,32 +250,11 @@ static void test_striped_on_one_physical_volume(void **state)
 	   "EOT");
 }
 
-#define THIN                                                                                               \
-	"pool = '''\n"                                                                                     \
-	"pool { id = \"aaaaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aaaaaa\"\n status = [\"READ\", \"WRITE\", "         \
-	"\"VISIBLE\"]\n flags = []\n"                                                                      \
-	"segment_count = 1\n segment1 { start_extent = 0\n extent_count = 2\n type = \"thin-pool\"\n"      \
-	"metadata = \"pool_tmeta\"\n pool = \"pool_tdata\"\n transaction_id = 1\n chunk_size = 128\n "     \
-	"discards = \"passdown\"\n zero_new_blocks = 1 } }\n"                                              \
-	"thin { id = \"bbbbbb-bbbb-bbbb-bbbb-bbbb-bbbb-bbbbbb\"\n status = [\"READ\", \"WRITE\", "         \
-	"\"VISIBLE\"]\n flags = []\n"                                                                      \
-	"segment_count = 1\n segment1 { start_extent = 0\n extent_count = 25\n type = \"thin\"\n "         \
-	"thin_pool = \"pool\"\n transaction_id = 0\n device_id = 1 } }\n"                                  \
-	"pool_tmeta { id = \"cccccc-cccc-cccc-cccc-cccc-cccc-cccccc\"\n status = [\"READ\", \"WRITE\"]\n " \
-	"flags = []\n"                                                                                     \
-	"segment_count = 1\n segment1 { start_extent = 0\n extent_count = 1\n type = \"striped\"\n "       \
-	"stripe_count = 1\n stripes = [\"pv0\", 8] } }\n"                                                  \
-	"pool_tdata { id = \"dddddd-dddd-dddd-dddd-dddd-dddd-dddddd\"\n status = [\"READ\", \"WRITE\"]\n " \
-	"flags = []\n"                                                                                     \
-	"segment_count = 1\n segment1 { start_extent = 0\n extent_count = 2\n type = \"striped\"\n "       \
-	"stripe_count = 1\n stripes = [\"pv0\", 10] } }\n'''\n"                                            \
-	"t = t.replace('logical_volumes {', 'logical_volumes {' + pool)\n"
-
 static void test_refuses_thin_volumes(void **state)
 {
-	make_noise("pv", "64M");
-	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg $l; lvm lvcreate" LINEAR "-l 6 -n root vg");
-	restore("pv", THIN);
+	lvm_noise("pv", "64M");
+	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg $l; lvm lvcreate" LVM_LINEAR "-l 6 -n root vg");
+	lvm_restore("pv", LVM_THIN);
 	lvm("pv", "test \"$(lvm lvs --noheadings -o segtype vg/thin | xargs)\" = thin");
 	assert_volume_is_what_lvs_says("pv", "vg-root", "vg/root");
 	assert_lv_refused("pv", "vg-thin",
@@ -352,27 +268,15 @@ static void test_refuses_thin_volumes(void **state)
 			  "there is no logical volume 'vg-pool_tdata'; there are: vg-pool, vg-thin, vg-root");
 }
 
-#define SNAPSHOT(store)                                                                                   \
-	"snap = '''\n"                                                                                    \
-	"snap { id = \"aaaaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aaaaaa\"\n status = [\"READ\", \"WRITE\", "        \
-	"\"VISIBLE\"]\n flags = []\n"                                                                     \
-	"segment_count = 1\n segment1 { start_extent = 0\n extent_count = 1\n type = \"striped\"\n "      \
-	"stripe_count = 1\n stripes = [\"pv0\", 8] } }\n"                                                 \
-	"snapshot0 { id = \"bbbbbb-bbbb-bbbb-bbbb-bbbb-bbbb-bbbbbb\"\n status = [\"READ\", \"WRITE\"]\n " \
-	"flags = []\n"                                                                                    \
-	"segment_count = 1\n segment1 { start_extent = 0\n extent_count = 6\n type = \"snapshot\"\n "     \
-	"chunk_size = 8\n origin = \"root\"\n " store " = \"snap\" } }\n'''\n"                            \
-	"t = t.replace('logical_volumes {', 'logical_volumes {' + snap)\n"
-
 static void test_refuses_snapshots(void **state)
 {
-	make_noise("pv", "64M");
-	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg $l; lvm lvcreate" LINEAR "-l 6 -n root vg");
-	restore("pv", SNAPSHOT("cow_store"));
+	lvm_noise("pv", "64M");
+	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg $l; lvm lvcreate" LVM_LINEAR "-l 6 -n root vg");
+	lvm_restore("pv", LVM_SNAPSHOT("cow_store"));
 	lvm("pv", "test \"$(lvm lvs --noheadings -o origin vg/snap | xargs)\" = root");
 	assert_volume_is_what_lvs_says("pv", "vg-root", "vg/root");
 	assert_lv_refused("pv", "vg-snap", "logical volume 'snap' of 'vg' can't be read: it is a snapshot");
-	restore("pv", "t = t.replace('cow_store', 'merging_store')");
+	lvm_restore("pv", "t = t.replace('cow_store', 'merging_store')");
 	assert_lv_refused("pv", "vg-snap", "logical volume 'snap' of 'vg' can't be read: it is a snapshot");
 	assert_lv_refused("pv", "vg-root",
 			  "logical volume 'root' of 'vg' can't be read: a snapshot is being merged into it");
@@ -380,52 +284,9 @@ static void test_refuses_snapshots(void **state)
 
 /* ---- metadata of our own ---- */
 
-#define LABEL_UUID "abcdef-0123-4567-89ab-cdef-ghij-klmnop"
-
-#define PV0		   "pv0 { id = \"" LABEL_UUID "\" pe_start = 2048 pe_count = 15 }"
-#define LV(name, segments) name " { id = \"x\" status = [\"VISIBLE\"] segment_count = 1 " segments " }\n"
-#define SEGMENT(first, count, stripes)                                                                      \
-	"segment1 { start_extent = " first " extent_count = " count " type = \"striped\" stripe_count = 1 " \
-	"stripes = [" stripes "] }"
-#define GROUP(pvs, lvs)                                                                \
-	"contents = \"Text Format Volume Group\"\nvg { seqno = 1 extent_size = 8192\n" \
-	"physical_volumes { " pvs " }\nlogical_volumes { " lvs " } }\n"
-
-static uint8_t pv_bytes[MiB];
-
-/* A physical volume of 64 MiB with that text. */
-static struct image *pv_of(const char *text)
-{
-	uint8_t *label = pv_bytes + 512, *area = pv_bytes + 4096;
-	size_t n = strlen(text) + 1;
-
-	memset(pv_bytes, 0, sizeof(pv_bytes));
-	memcpy(label, "LABELONE", 8);
-	label[8] = 1;
-	label[20] = 32;
-	memcpy(label + 24, "LVM2 001", 8);
-	memcpy(label + 32, "abcdef0123456789abcdefghijklmnop", 32);
-	put_le64(label + 64, 64 * MiB);
-	put_le64(label + 72, MiB); /* data area */
-	put_le64(label + 104, 4096);
-	put_le64(label + 112, MiB - 4096);
-	put_le32(label + 16, lvm_crc(label + 20, 492));
-
-	memcpy(area + 512, text, n);
-	memcpy(area + 4, " LVM2 x[5A%r0N*>", 16);
-	put_le32(area + 20, 1);
-	put_le64(area + 24, 4096);
-	put_le64(area + 32, MiB - 4096);
-	put_le64(area + 40, 512);
-	put_le64(area + 48, n);
-	put_le32(area + 56, lvm_crc(text, n));
-	put_le32(area, lvm_crc(area + 4, 508));
-	return memimage_new(pv_bytes, sizeof(pv_bytes), 64 * MiB);
-}
-
 static void assert_text_refused(const char *text, const char *reason)
 {
-	_cleanup_(image_unrefp) struct image *pv = pv_of(text);
+	_cleanup_(image_unrefp) struct image *pv = lvm_pv_of(text);
 	_cleanup_(lvm_done) struct lvm l = { 0 };
 	struct why why = { "" };
 
@@ -438,37 +299,38 @@ static void test_refuses_texts_that_mean_nothing(void **state)
 #define DAMAGED(what) "the metadata of LVM is damaged: " what
 	assert_text_refused("contents = \"another\"", DAMAGED("it is not about a volume group"));
 	assert_text_refused("contents = \"Text Format Volume Group\"", DAMAGED("the volume group has no name"));
-	assert_text_refused(GROUP(PV0, "") "vh { }", DAMAGED("it is about several volume groups"));
-	assert_text_refused(GROUP("", ""), DAMAGED("it doesn't know the physical volume that it stands on"));
-	assert_text_refused(GROUP("pv0 { id = \"" LABEL_UUID "\" }", ""),
+	assert_text_refused(LVM_GROUP(LVM_PV0, "") "vh { }", DAMAGED("it is about several volume groups"));
+	assert_text_refused(LVM_GROUP("", ""),
+			    DAMAGED("it doesn't know the physical volume that it stands on"));
+	assert_text_refused(LVM_GROUP("pv0 { id = \"" LVM_UUID "\" }", ""),
 			    DAMAGED("the extents of the physical volume"));
 	assert_text_refused(
-		GROUP("pv0 { id = \"" LABEL_UUID "\" pe_start = 2048 pe_count = 4611686018427387904 }", ""),
+		LVM_GROUP("pv0 { id = \"" LVM_UUID "\" pe_start = 2048 pe_count = 4611686018427387904 }", ""),
 		DAMAGED("the extents of the physical volume"));
 	assert_text_refused(
-		GROUP("pv0 { id = \"" LABEL_UUID "\" pe_start = 2048 pe_count = 16 }", ""),
+		LVM_GROUP("pv0 { id = \"" LVM_UUID "\" pe_start = 2048 pe_count = 16 }", ""),
 		"truncated image: volume group 'vg' takes 65.0M of the physical volume, but only 64.0M "
 		"are there");
-	assert_text_refused(GROUP(PV0, "lv { }"), DAMAGED("a volume without segments"));
-	assert_text_refused(GROUP(PV0, "\"a b\" { }"), DAMAGED("a volume's name"));
-	assert_text_refused(GROUP(PV0, LV("lv", "")), DAMAGED("a volume lacks segments"));
-	assert_text_refused(GROUP(PV0, LV("lv", SEGMENT("1", "1", "\"pv0\", 0"))),
+	assert_text_refused(LVM_GROUP(LVM_PV0, "lv { }"), DAMAGED("a volume without segments"));
+	assert_text_refused(LVM_GROUP(LVM_PV0, "\"a b\" { }"), DAMAGED("a volume's name"));
+	assert_text_refused(LVM_GROUP(LVM_PV0, LVM_LV("lv", "")), DAMAGED("a volume lacks segments"));
+	assert_text_refused(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("1", "1", "\"pv0\", 0"))),
 			    DAMAGED("a segment that doesn't follow on the one before it"));
-	assert_text_refused(GROUP(PV0, LV("lv", SEGMENT("0", "2", "\"pv0\", 14"))),
+	assert_text_refused(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "2", "\"pv0\", 14"))),
 			    DAMAGED("a segment lies behind the end of its physical volume"));
-	assert_text_refused(GROUP(PV0, LV("lv", SEGMENT("0", "2", "\"pv0\", -1"))),
+	assert_text_refused(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "2", "\"pv0\", -1"))),
 			    DAMAGED("a segment lacks stripes"));
-	assert_text_refused(GROUP(PV0, LV("lv", SEGMENT("0", "2", "\"pv0\""))),
+	assert_text_refused(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "2", "\"pv0\""))),
 			    DAMAGED("a segment lacks stripes"));
-	assert_text_refused(GROUP(PV0, LV("lv", SEGMENT("0", "2", "\"pv0\", 1, \"pv0\", 2"))),
+	assert_text_refused(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "2", "\"pv0\", 1, \"pv0\", 2"))),
 			    DAMAGED("a segment has stripes too many"));
-	assert_text_refused(GROUP(PV0, LV("lv", SEGMENT("0", "2", "1, 1"))),
+	assert_text_refused(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "2", "1, 1"))),
 			    DAMAGED("a stripe that lies nowhere"));
 }
 
 static void assert_volume_refused(const char *text, const char *reason)
 {
-	_cleanup_(image_unrefp) struct image *pv = pv_of(text), *img = NULL;
+	_cleanup_(image_unrefp) struct image *pv = lvm_pv_of(text), *img = NULL;
 	struct why why = { "" };
 
 	assert_int_equal(lv_open(pv, "vg-lv", &img, &why), -EOPNOTSUPP);
@@ -478,12 +340,14 @@ static void assert_volume_refused(const char *text, const char *reason)
 static void test_volumes_that_lie_elsewhere(void **state)
 {
 #define CANT "logical volume 'lv' of 'vg' can't be read: "
-	assert_volume_refused(GROUP(PV0 " pv1 { id = \"other\" }", LV("lv", SEGMENT("0", "2", "\"pv1\", 0"))),
-			      CANT "a part of it lies on another physical volume of its group");
-	assert_volume_refused(GROUP(PV0, LV("lv", SEGMENT("0", "2", "\"pvmove0\", 0"))),
+	assert_volume_refused(
+		LVM_GROUP(LVM_PV0 " pv1 { id = \"other\" }", LVM_LV("lv", LVM_SEGMENT("0", "2", "\"pv1\", 0"))),
+		CANT "a part of it lies on another physical volume of its group");
+	assert_volume_refused(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "2", "\"pvmove0\", 0"))),
 			      CANT "it stands on another volume");
-	assert_volume_refused(GROUP(PV0, LV("lv", SEGMENT("0", "9223372036854775807", "\"pv0\", 0"))),
-			      CANT "it is larger than the physical volume");
+	assert_volume_refused(
+		LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "9223372036854775807", "\"pv0\", 0"))),
+		CANT "it is larger than the physical volume");
 }
 
 static void test_damaged_disks(void **state)
@@ -500,11 +364,11 @@ static void test_damaged_disks(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		_cleanup_(image_unrefp) struct image *pv =
-			pv_of(GROUP(PV0, LV("lv", SEGMENT("0", "2", "\"pv0\", 0"))));
+			lvm_pv_of(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "2", "\"pv0\", 0"))));
 		_cleanup_(lvm_done) struct lvm l = { 0 };
 		struct why why = { "" };
 
-		pv_bytes[cases[i].at] ^= 1;
+		lvm_pv_bytes[cases[i].at] ^= 1;
 		assert_int_equal(lvm_read(pv, &l, &why), cases[i].error);
 		assert_string_equal(why.text, cases[i].reason);
 	}
@@ -526,13 +390,13 @@ static void test_headers_that_claim_too_much(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		_cleanup_(image_unrefp) struct image *pv =
-			pv_of(GROUP(PV0, LV("lv", SEGMENT("0", "2", "\"pv0\", 0"))));
+			lvm_pv_of(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "2", "\"pv0\", 0"))));
 		_cleanup_(lvm_done) struct lvm l = { 0 };
 		char reason[160];
 		struct why why = { "" };
 
-		put_le64(pv_bytes + 4096 + cases[i].at, cases[i].value);
-		put_le32(pv_bytes + 4096, lvm_crc(pv_bytes + 4100, 508));
+		put_le64(lvm_pv_bytes + 4096 + cases[i].at, cases[i].value);
+		put_le32(lvm_pv_bytes + 4096, lvm_crc(lvm_pv_bytes + 4100, 508));
 		assert_int_equal(lvm_read(pv, &l, &why), -EBADMSG);
 		(void)snprintf(reason, sizeof(reason), "the metadata of LVM at byte 4096 %s", cases[i].reason);
 		assert_string_equal(why.text, reason);
@@ -644,5 +508,5 @@ int main(void)
 		cmocka_unit_test(test_bounds_what_a_text_takes),
 	};
 
-	return cmocka_run_group_tests(tests, setup, disk_dir_teardown);
+	return cmocka_run_group_tests(tests, lvm_setup, disk_dir_teardown);
 }
