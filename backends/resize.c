@@ -118,6 +118,9 @@ static int grow_content(struct job *j, const struct content *c, struct image *gr
 
 	if (!draft)
 		return -ENOMEM;
+	if (how.volume && !c->ops->has_volumes)
+		return fail(why, -EOPNOTSUPP, "%s is %s and has no logical volume '%.150s'", j->container,
+			    name_of(c), how.volume);
 	r = c->ops->grow(grown, c, &how, draft, &line, why);
 	if (r < 0)
 		return fail_at(why, r, "%s", j->container);

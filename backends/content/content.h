@@ -22,7 +22,7 @@ struct content {
 struct growth {
 	/*
 	 * The logical volume that takes it, as somebody named it: "VG-LV", "/dev/VG/LV";
-	 * NULL: the content chooses. What has no volumes refuses to be given one.
+	 * NULL: the content chooses. Only for what has_volumes.
 	 */
 	const char *volume;
 };
@@ -62,6 +62,8 @@ struct content_ops {
 	 */
 	bool only_named;
 	bool read_only; /* written once, by who made it: room in it is of no use */
+	/* `grow` knows what growth.volume names. What doesn't is not asked when a volume is named. */
+	bool has_volumes;
 	/*
 	 * Tells the runs of bytes that nothing reads before it has written them (unused.h):
 	 * free blocks, unused tails of tables. What is in doubt is used. NULL: all of it

@@ -22,6 +22,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "backends/content/lvm_grow.h"
 #include "base/bytes.h"
 #include "base/size.h"
 
@@ -94,6 +95,7 @@ static int find_group(struct reader *d)
 	if (!d->group || !name_ok(d->group->name))
 		return damaged(d, "the volume group has no name");
 	d->to->group = d->group->name;
+	d->to->section = d->group;
 	copy_uuid(d->to->group_uuid, d->group);
 	d->pvs = lvm_node_find(d->group, "physical_volumes", LVM_SECTION);
 	d->lvs = lvm_node_find(d->group, "logical_volumes", LVM_SECTION);
@@ -140,6 +142,7 @@ static int find_physical(struct reader *d)
 	if (!ours)
 		return damaged(d, "it doesn't know the physical volume that it stands on");
 	d->pv = ours->name;
+	d->to->physical = ours;
 	return read_extents(d, ours);
 }
 
@@ -265,6 +268,7 @@ static int read_volume(struct reader *d, const struct lvm_node *n, struct lvm_vo
 	if (!name_ok(n->name))
 		return damaged(d, "a volume's name");
 	v->name = n->name;
+	v->node = n;
 	v->hidden = !lvm_node_lists(n, "status", "VISIBLE");
 	copy_uuid(v->uuid, n);
 	return read_segments(d, n, v);
@@ -288,14 +292,22 @@ static void no_plain_volume(struct lvm_volume *v, const char *why_not)
 	v->size = 0;
 }
 
+static void mark_origin(struct lvm_volume *v)
+{
+	if (v)
+		v->origin = true;
+}
+
 /* What looks like a plain volume, but is the store of a snapshot; or is changed back by one. */
 static void mark_snapshot(struct reader *d, const struct lvm_node *segment)
 {
 	const char *type = lvm_node_string(segment, "type");
 	const char *merging = lvm_node_string(segment, "merging_store");
 
+	mark_origin(volume_named(d->to, lvm_node_string(segment, "external_origin")));
 	if (!type || strcmp(type, "snapshot") != 0)
 		return;
+	mark_origin(volume_named(d->to, lvm_node_string(segment, "origin")));
 	no_plain_volume(volume_named(d->to, lvm_node_string(segment, "cow_store")), "it is a snapshot");
 	if (!merging)
 		return;
@@ -395,181 +407,30 @@ int lvm_read(struct image *pv, struct lvm *ret, struct why *why)
 	return 0;
 }
 
-/* ---- names ---- */
-
-static void add_doubled(const char *name, struct text *out)
+/* Byte behind all that LVM knows of; the label's size may be older than the last pvresize. */
+static uint64_t known_end(const struct lvm *l)
 {
-	for (; *name; name++)
-		text_add(out, *name == '-' ? "--" : "%c", *name);
-}
+	uint64_t end = max_u64(l->label.size, l->start + l->n_extents * l->extent);
 
-void lvm_name(const struct lvm *l, const struct lvm_volume *v, struct text *out)
-{
-	add_doubled(l->group, out);
-	text_add(out, "-");
-	add_doubled(v->name, out);
-}
-
-static bool is_called(const struct lvm *l, const struct lvm_volume *v, const char *name, bool by_mapper)
-{
-	_cleanup_(text_done) struct text t = TEXT_EMPTY;
-
-	if (by_mapper)
-		lvm_name(l, v, &t);
-	else
-		text_add(&t, "%s-%s", l->group, v->name);
-	return t.error == 0 && strcmp(t.chars, name) == 0;
-}
-
-const struct lvm_volume *lvm_find(const struct lvm *l, const char *name)
-{
-	for (int by_mapper = 1; by_mapper >= 0; by_mapper--)
-		for (unsigned i = 0; i < l->n_volumes; i++)
-			if (!l->volume[i].hidden && is_called(l, &l->volume[i], name, by_mapper))
-				return &l->volume[i];
-	return NULL;
-}
-
-void lvm_names(const struct lvm *l, struct text *out)
-{
-	for (unsigned i = 0; i < l->n_volumes; i++) {
-		if (l->volume[i].hidden)
-			continue;
-		if (out->len > 200) {
-			text_add(out, ", ...");
-			return;
-		}
-		text_add(out, "%s", out->len ? ", " : "");
-		lvm_name(l, &l->volume[i], out);
-	}
-}
-
-/* ---- a volume as an image ---- */
-
-/* A striped segment: chunk i stands in stripe i % n. Too many pieces to paint, so they are computed. */
-struct stripes {
-	struct computed computed;
-	struct image *pv; /* owns a ref */
-	uint64_t stripe;  /* bytes */
-	unsigned n;
-	uint64_t at[]; /* n of them: bytes of the physical volume */
-};
-
-/* Where a byte of the segment stands, and how many follow it there. */
-static uint64_t stripe_place(const struct stripes *s, uint64_t offset, uint64_t *ret_length)
-{
-	uint64_t chunk = offset / s->stripe, in_chunk = offset % s->stripe;
-
-	*ret_length = s->stripe - in_chunk;
-	return s->at[chunk % s->n] + chunk / s->n * s->stripe + in_chunk;
-}
-
-static int stripes_read(const struct computed *c, void *buf, size_t count, uint64_t offset, struct why *why)
-{
-	const struct stripes *s = (const struct stripes *)c;
-
-	while (count > 0) {
-		uint64_t n, at = stripe_place(s, offset, &n);
-		int r;
-
-		n = min_u64(n, count);
-		r = image_pread(s->pv, buf, n, at, why);
-		if (r < 0)
-			return r;
-		buf = (uint8_t *)buf + n;
-		offset += n;
-		count -= n;
-	}
-	return 0;
-}
-
-static void stripes_extent(const struct computed *c, uint64_t offset, struct extent *ret)
-{
-	const struct stripes *s = (const struct stripes *)c;
-	uint64_t n, at = stripe_place(s, offset, &n);
-
-	*ret = image_extent(s->pv, at);
-	ret->length = min_u64(ret->length, n);
-	if (ret->kind != EXTENT_ZERO)
-		ret->kind = EXTENT_DATA;
-}
-
-static void stripes_free(struct computed *c)
-{
-	image_unref(((struct stripes *)c)->pv);
-	free(c);
-}
-
-static struct stripes *stripes_new(struct image *pv, const struct lvm *l, const struct lvm_segment *segment)
-{
-	struct stripes *s = calloc(1, sizeof(*s) + segment->n_stripes * sizeof(s->at[0]));
-
-	if (!s)
-		return NULL;
-	s->computed.read = stripes_read;
-	s->computed.extent = stripes_extent;
-	s->computed.free = stripes_free;
-	computed_init(&s->computed);
-	s->pv = image_ref(pv);
-	s->stripe = segment->stripe;
-	s->n = segment->n_stripes;
-	for (unsigned i = 0; i < s->n; i++)
-		s->at[i] = l->start + segment->extent[i] * l->extent;
-	return s;
-}
-
-static int paint_segment(struct image *pv, const struct lvm *l, const struct lvm_segment *s,
-			 struct map_draft *draft)
-{
-	struct stripes *stripes;
-
-	if (s->n_stripes == 1) {
-		map_draft_below(draft, s->first * l->extent, s->count * l->extent,
-				l->start + s->extent[0] * l->extent);
-		return 0;
-	}
-	stripes = stripes_new(pv, l, s);
-	if (!stripes)
-		return -ENOMEM;
-	map_draft_computed(draft, s->first * l->extent, s->count * l->extent, &stripes->computed, 0);
-	computed_unref(&stripes->computed);
-	return 0;
-}
-
-int lvm_open(struct image *pv, const struct lvm *l, const struct lvm_volume *v, struct image **ret,
-	     struct why *why)
-{
-	_cleanup_(map_draft_freep) struct map_draft *draft = NULL;
-	_cleanup_(text_done) struct text line = TEXT_EMPTY;
-	char size[SIZE_TEXT_MAX];
-	int r = 0;
-
-	if (v->why_not[0])
-		return fail(why, -EOPNOTSUPP, "logical volume '%s' of '%s' can't be read: %s", v->name,
-			    l->group, v->why_not);
-	draft = map_draft_new(v->size, pv);
-	if (!draft)
-		return -ENOMEM;
-	map_draft_zero(draft, 0, v->size);
-	for (unsigned i = 0; r == 0 && i < v->n_segments; i++)
-		r = paint_segment(pv, l, &v->segment[i], draft);
-	if (r < 0)
-		return r;
-	text_add(&line, "    lvm2: logical volume ");
-	lvm_name(l, v, &line);
-	text_add(&line, ", %s, segments: %u\n", size_human(size, v->size), v->n_segments);
-	return map_seal(take(draft), "lv", line.chars, ret, why);
+	for (unsigned i = 0; i < l->label.n_areas; i++)
+		end = max_u64(end, l->label.area[i].offset + l->label.area[i].size);
+	return end;
 }
 
 static int lvm_probe(struct image *container, struct content *ret, struct why *why)
 {
-	struct lvm_label label;
-	int r = lvm_label_read(container, &label, why);
+	_cleanup_(lvm_done) struct lvm l = { 0 };
+	char claimed[SIZE_TEXT_MAX], there[SIZE_TEXT_MAX];
+	int r = lvm_read(container, &l, why);
 
 	if (r != 0)
 		return r;
-	*ret = (struct content){ .ops = &lvm_content, .size = label.size };
-	memcpy(ret->uuid, label.uuid, sizeof(ret->uuid));
+	if (l.label.size > container->size)
+		return fail(why, -EBADMSG,
+			    "the physical volume takes %s, but there are only %s: truncated image",
+			    size_format(claimed, l.label.size), size_format(there, container->size));
+	*ret = (struct content){ .ops = &lvm_content, .size = known_end(&l) };
+	memcpy(ret->uuid, l.label.uuid, sizeof(ret->uuid));
 	return 0;
 }
 
@@ -577,5 +438,7 @@ const struct content_ops lvm_content = {
 	.name = "lvm2",
 	.type = "LVM2_member",
 	.probe = lvm_probe,
-	.why_not = "growing LVM and the volumes in it is not built yet",
+	.grow = lvm_grow,
+	.has_volumes = true,
+	.unused = lvm_unused,
 };

@@ -26,10 +26,12 @@ struct lvm_volume {
 	char uuid[40];	  /* "" when it has none */
 	uint64_t size;	  /* bytes; 0 when it can't be read */
 	bool hidden;	  /* a part of others, no device of its own */
+	bool origin;	  /* snapshots, or thin volumes, show what stands in it as well */
 	/* Why it can't be read, "" when it can: "it is a snapshot". */
 	char why_not[200];
 	struct lvm_segment *segment; /* owned; n of them, in order, without gaps */
 	unsigned n_segments;
+	const struct lvm_node *node; /* its section of the text */
 };
 
 struct lvm {
@@ -45,6 +47,8 @@ struct lvm {
 	uint64_t n_extents;	   /* of this physical volume; all lie inside it */
 	struct lvm_volume *volume; /* owned; n_volumes of them, as the text has them */
 	unsigned n_volumes;
+	const struct lvm_node *section;	 /* of the text: the group's */
+	const struct lvm_node *physical; /* and in it this physical volume's */
 };
 
 /*
@@ -56,7 +60,8 @@ void lvm_done(struct lvm *l);
 
 /*
  * The volume called `name`: VG-LV as the device mapper writes it, with each '-' of
- * the two names doubled; or else the two names as they are. NULL: none, or a hidden one.
+ * the two names doubled; or else the two names as they are; "/dev/mapper/" may stand before
+ * it. Or "VG/LV", "/dev/VG/LV". NULL: none, or a hidden one.
  */
 const struct lvm_volume *lvm_find(const struct lvm *l, const char *name);
 
@@ -69,5 +74,18 @@ void lvm_names(const struct lvm *l, struct text *out);
 /* As an image; -EOPNOTSUPP with the reason for what can't be read. */
 int lvm_open(struct image *pv, const struct lvm *l, const struct lvm_volume *v, struct image **ret,
 	     struct why *why);
+
+/* The same, with so many extents of zeros behind it. */
+int lvm_open_longer(struct image *pv, const struct lvm *l, const struct lvm_volume *v, uint64_t extents,
+		    struct image **ret, struct why *why);
+
+/* Whether all of it is there in plain runs of extents, so that what is painted over it can be put back. */
+bool lvm_is_linear(const struct lvm_volume *v);
+
+/*
+ * Paints where a linear volume's extents stand in the physical volume what `map` shows: an image
+ * made over lvm_open's, or over that of lvm_open_longer. `draft` stands over the physical volume.
+ */
+void lvm_put_back(const struct lvm *l, const struct lvm_volume *v, struct image *map, struct map_draft *draft);
 
 #endif

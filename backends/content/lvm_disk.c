@@ -24,17 +24,16 @@ struct disk_lvm_area {
 	uint8_t magic[16];
 	uint8_t version[4];
 	uint8_t start[8], size[8]; /* of the area, this header included; bytes */
-	struct {
+	struct disk_lvm_slot {
 		uint8_t offset[8]; /* from the area's start */
 		uint8_t size[8];
 		uint8_t crc[4];
 		uint8_t flags[4]; /* 1: not to be used */
-	} text;
+	} text, pending;
 };
-_Static_assert(sizeof(struct disk_lvm_area) == 64, "lvm metadata area");
+_Static_assert(sizeof(struct disk_lvm_area) == 88, "lvm metadata area");
 
-#define AREA_MAGIC  " LVM2 x[5A%r0N*>"
-#define AREA_HEADER UINT64_C(512)
+#define AREA_MAGIC " LVM2 x[5A%r0N*>"
 
 /* LVM's own areas are of 1 MiB; this is a group of some 10,000 volumes. */
 #define TEXT_MAX (4 * MiB)
@@ -75,9 +74,11 @@ static int take_areas(struct span *s, struct lvm_area *ret, unsigned max, unsign
 	return 0;
 }
 
+/* `s` ends where the sector ends. */
 static int decode_header(struct span s, struct lvm_label *ret, struct why *why)
 {
 	struct lvm_area data[LVM_AREAS_MAX];
+	uint32_t at = (uint32_t)(512 - s.len);
 	const uint8_t *id;
 	unsigned n;
 
@@ -87,6 +88,8 @@ static int decode_header(struct span s, struct lvm_label *ret, struct why *why)
 		return fail(why, -EBADMSG,
 			    "the label of the physical volume is damaged: its header has no end");
 	uuid_text(ret->uuid, id);
+	ret->size_at = at + 32;
+	ret->area_at = ret->size_at + 8 + 16 * (n + 1);
 	return 0;
 }
 
@@ -131,12 +134,12 @@ static int read_area_header(struct image *pv, const struct lvm_area *area, uint8
 	const struct disk_lvm_area *disk = (const void *)ret;
 	int r;
 
-	if (!range_ok(area->offset, area->size, pv->size) || area->size < 2 * AREA_HEADER)
+	if (!range_ok(area->offset, area->size, pv->size) || area->size < 2 * LVM_AREA_HEADER)
 		return fail(why, -EBADMSG,
 			    "truncated image: metadata of LVM should stand at byte %" PRIu64 ", %" PRIu64
 			    " bytes long, of %" PRIu64,
 			    area->offset, area->size, pv->size);
-	r = image_pread(pv, ret, AREA_HEADER, area->offset, why);
+	r = image_pread(pv, ret, LVM_AREA_HEADER, area->offset, why);
 	if (r < 0)
 		return r;
 	if (memcmp(disk->magic, AREA_MAGIC, 16) != 0 || lvm_crc(ret + 4, 512 - 4) != get_le32(disk->crc))
@@ -159,7 +162,7 @@ static int read_ring(struct image *pv, const struct lvm_area *area, uint64_t at,
 	int r = image_pread(pv, buf, first, area->offset + at, why);
 
 	if (r == 0)
-		r = image_pread(pv, buf + first, count - first, area->offset + AREA_HEADER, why);
+		r = image_pread(pv, buf + first, count - first, area->offset + LVM_AREA_HEADER, why);
 	return r;
 }
 
@@ -177,7 +180,8 @@ int lvm_area_read(struct image *pv, const struct lvm_area *area, char **ret, siz
 	count = get_le64(disk->text.size);
 	if (at == 0 || count == 0 || (get_le32(disk->text.flags) & 1))
 		return 1;
-	if (at < AREA_HEADER || at >= area->size || count > area->size - AREA_HEADER || count > TEXT_MAX)
+	if (at < LVM_AREA_HEADER || at >= area->size || count > area->size - LVM_AREA_HEADER ||
+	    count > TEXT_MAX)
 		return fail(why, -EBADMSG,
 			    "the metadata of LVM at byte %" PRIu64 " claims a text of %" PRIu64
 			    " bytes at %" PRIu64 " of %" PRIu64,
@@ -193,5 +197,59 @@ int lvm_area_read(struct image *pv, const struct lvm_area *area, char **ret, siz
 			    area->offset);
 	*ret = take(text);
 	*ret_count = count;
+	return 0;
+}
+
+int lvm_area_slot(struct image *pv, const struct lvm_area *area, struct lvm_slot *ret, struct why *why)
+{
+	uint8_t header[512];
+	const struct disk_lvm_area *disk = (const void *)header;
+	int r = read_area_header(pv, area, header, why);
+
+	if (r < 0)
+		return r;
+	*ret = (struct lvm_slot){ .at = get_le64(disk->text.offset),
+				  .count = get_le64(disk->text.size),
+				  .crc = get_le32(disk->text.crc),
+				  .ignored = get_le32(disk->text.flags) & 1,
+				  .pending = get_le64(disk->pending.offset) != 0 };
+	return 0;
+}
+
+int lvm_label_change(struct image *pv, const struct lvm_label *to, uint8_t ret[512], struct why *why)
+{
+	struct disk_lvm_label *disk = (void *)ret;
+	struct lvm_label now;
+	int r = image_pread(pv, ret, 512, to->sector * 512, why);
+
+	if (r == 0)
+		r = decode_label(ret, to->sector, &now, why);
+	if (r < 0)
+		return r;
+	if (r == 1 || now.n_areas != to->n_areas || now.area_at != to->area_at)
+		return fail(why, -EBADMSG, "the label of the physical volume isn't what it was");
+	put_le64(ret + to->size_at, to->size);
+	for (unsigned i = 0; i < to->n_areas; i++) {
+		put_le64(ret + to->area_at + 16 * i, to->area[i].offset);
+		put_le64(ret + to->area_at + 16 * i + 8, to->area[i].size);
+	}
+	put_le32(disk->crc, lvm_crc(ret + 20, 512 - 20));
+	return 0;
+}
+
+int lvm_area_change(struct image *pv, const struct lvm_area *area, const struct lvm_area *to,
+		    const struct lvm_slot *slot, uint8_t ret[512], struct why *why)
+{
+	struct disk_lvm_area *disk = (void *)ret;
+	int r = read_area_header(pv, area, ret, why);
+
+	if (r < 0)
+		return r;
+	put_le64(disk->start, to->offset);
+	put_le64(disk->size, to->size);
+	put_le64(disk->text.offset, slot->at);
+	put_le64(disk->text.size, slot->count);
+	put_le32(disk->text.crc, slot->crc);
+	put_le32(disk->crc, lvm_crc(ret + 4, 512 - 4));
 	return 0;
 }

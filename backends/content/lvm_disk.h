@@ -27,6 +27,7 @@ struct lvm_label {
 	uint64_t size;	 /* bytes of the device, as it was when it became a physical volume */
 	unsigned n_areas;
 	struct lvm_area area[LVM_AREAS_MAX]; /* of metadata */
+	uint32_t size_at, area_at;	     /* bytes of the sector: where the size and the first area stand */
 };
 
 /* CRC-32 as LVM has it: its own start, and nothing inverted. */
@@ -44,5 +45,30 @@ int lvm_label_read(struct image *pv, struct lvm_label *ret, struct why *why);
  */
 int lvm_area_read(struct image *pv, const struct lvm_area *area, char **ret, size_t *ret_count,
 		  struct why *why);
+
+/* Where in an area its text stands. */
+struct lvm_slot {
+	uint64_t at;	/* byte of the area; 0: it holds none */
+	uint64_t count; /* bytes of it, from the ring's end on behind the header again */
+	uint32_t crc;
+	bool ignored; /* the area is switched off */
+	bool pending; /* another text stands there, and whoever wrote it never came to say that it counts */
+};
+
+/* The same errors as lvm_area_read. */
+int lvm_area_slot(struct image *pv, const struct lvm_area *area, struct lvm_slot *ret, struct why *why);
+
+/* The ring begins behind the area's header, which takes so many bytes. */
+#define LVM_AREA_HEADER UINT64_C(512)
+
+/*
+ * The label's sector as it is with the size and the areas (as many as before) of `to`.
+ * -EBADMSG when there is no such label.
+ */
+int lvm_label_change(struct image *pv, const struct lvm_label *to, uint8_t ret[512], struct why *why);
+
+/* The header of an area that stands at `to` and has its text there. */
+int lvm_area_change(struct image *pv, const struct lvm_area *area, const struct lvm_area *to,
+		    const struct lvm_slot *slot, uint8_t ret[512], struct why *why);
 
 #endif
