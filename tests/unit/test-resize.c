@@ -77,7 +77,6 @@ static void test_refuses_contents_by_their_names(void **state)
 	static const struct {
 		const char *make, *reason;
 	} cases[] = {
-		{ "mkswap part", "swap, which takes no room unless @expand names it" },
 		{ "echo x | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 part -",
 		  "luks and can't be grown: it is encrypted: its filesystem can only be grown from inside the "
 		  "guest" },
