@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/log.h"
 
 enum kind {
 	ZERO,
@@ -797,6 +798,16 @@ static const struct image_ops map_ops = {
 	.close = map_close,
 };
 
+/* What a goal costs in memory, for who looks into it with -v, and for the bench. */
+static void log_figures(struct map *m)
+{
+	struct map_figures f;
+
+	if (log_shows(LOG_DETAIL) && map_figures(&m->image, &f))
+		log_detail("%s: map segments=%" PRIu64 " patched=%" PRIu64 " memory=%" PRIu64, m->ops.name,
+			   f.segments, f.patched, f.memory);
+}
+
 int map_seal(struct map_draft *draft, const char *name, const char *describe, struct image **ret,
 	     struct why *why)
 {
@@ -819,6 +830,7 @@ int map_seal(struct map_draft *draft, const char *name, const char *describe, st
 	d->holdings = (struct holdings){ 0 };
 	m->describe = take(describe_copy);
 	image_init(&m->image, &m->ops, d->size, take(d->below));
+	log_figures(m);
 	*ret = &take(m)->image;
 	return 0;
 }
