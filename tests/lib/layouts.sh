@@ -401,18 +401,21 @@ judge_goal() {
 	echo "${goal##*/}: grown"
 }
 
-# for_layouts COMMAND...: with each one's name behind it; all that fail are told at the end.
+# for_layouts COMMAND...: makes all, mounts them, and runs it with each one's name behind it; all that fail are told at
+# the end. LAYOUTS may name some of them.
 for_layouts() {
+	for name in ${LAYOUTS:-$layouts}; do
+		"layout_$name" "$TEST_LIB/$name.raw"
+	done
+	mount_library
 	failed=
 	for name in ${LAYOUTS:-$layouts}; do
-		(
-			"layout_$name" "$TEST_LIB/$name.raw"
-			"$@" "$name"
-			rm -f "$TEST_LIB/$name.raw"
-		) || failed="$failed $name"
+		("$@" "$name") && continue
+		failed="$failed $name"
 		umount "$TEST_TMP/disk" 2>/dev/null || true
 	done
 	[ -z "$failed" ] || fail "these failed:$failed"
+	umount_library
 }
 
 # attach_root DISK rw|ro: sets $loop to what holds the root, and judges what is around it. A volume is copied from

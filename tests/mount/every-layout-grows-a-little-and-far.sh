@@ -9,10 +9,8 @@ require_root
 
 judge() {
 	size=$(stat -c %s "$TEST_LIB/$1.raw")
-	mount_library
 	judge_goal "$1" $((size + (1 << 20)))
 	judge_goal "$1" $((size + (300 << 20)))
 	judge_goal "$1" 2T
-	umount_library
 }
 for_layouts judge

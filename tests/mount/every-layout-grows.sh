@@ -9,7 +9,6 @@ require_root
 require_prog qemu-img
 
 judge() {
-	mount_library
 	judge_goal "$1" 20G
 	qcow2=${goal%.raw}.qcow2
 	qemu-img check -q "$qcow2" || fail "qemu-img finds fault with '${qcow2##*/}'"
@@ -17,7 +16,6 @@ judge() {
 
 	# A copy can be written to.
 	cp --sparse=always "$goal" "$TEST_TMP/copy.raw"
-	umount_library
 	attach_root "$TEST_TMP/copy.raw" rw
 	assert_takes_files "$root_kind" "$loop" $((12 << 30))
 	detach_root
