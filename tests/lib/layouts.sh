@@ -47,7 +47,8 @@ put_at() {
 	junk_at=
 	"content_$1" "$TEST_TMP/part" "$3" "${4:-}"
 	[ -z "$junk_at" ] || echo $(($2 + junk_at)) >"$disk.junk"
-	dd if="$TEST_TMP/part" of="$disk" bs=1M oflag=seek_bytes seek="$2" conv=notrunc,sparse status=none
+	echo "0 $3" | python3 "$TEST_TOP/tests/lib/pieces.py" "$TEST_TMP/part" 0 "$disk" "$2" ||
+		fail "the partition can't be put into '$disk'"
 	rm "$TEST_TMP/part"
 }
 

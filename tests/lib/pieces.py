@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""pieces.py DISK START COPY: copies pieces of a disk behind each other, holes as holes.
+"""pieces.py DISK START COPY [AT]: copies pieces of a disk behind each other, holes as holes.
 
-Standard input has "OFFSET LENGTH" of each piece in a line, the offset counted from START.
+Standard input has "OFFSET LENGTH" of each piece in a line, the offset counted from START. With AT they are put there,
+in a file that exists; zeros are not written over what it has.
 """
 import errno
 import os
@@ -28,9 +29,9 @@ def data_runs(fd, start, end):
 
 
 def main():
-    disk, start, copy = sys.argv[1:]
-    fd, at = os.open(disk, os.O_RDONLY), 0
-    with open(copy, "wb") as out:
+    disk, start, copy = sys.argv[1:4]
+    fd, at = os.open(disk, os.O_RDONLY), int(sys.argv[4]) if len(sys.argv) > 4 else 0
+    with open(copy, "r+b" if len(sys.argv) > 4 else "wb") as out:
         for line in sys.stdin:
             offset, length = map(int, line.split())
             offset += int(start)
@@ -41,7 +42,8 @@ def main():
                     out.seek(at + run - offset)
                     out.write(chunk)
             at += length
-        out.truncate(at)
+        if len(sys.argv) == 4:
+            out.truncate(at)
 
 
 if __name__ == "__main__":
