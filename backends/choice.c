@@ -34,7 +34,9 @@ static int refuse(struct tenants *all, struct why *why)
 		text_add(&there, "%s%u (%s)", there.len ? ", " : "", t->partition->number, tenant_name(t));
 	}
 	return fail(why, -EOPNOTSUPP,
-		    "no partition takes the room unless it is named: %s%s; @expand=N names one",
+		    "no partition takes the room unless it is named: %s%s; @expand=N names one, @content=none "
+		    "grows disk "
+		    "and partition and leaves the rest to the guest, @expand=none grows the disk alone",
 		    there.chars ?: "some", i < table->n ? ", ..." : "");
 }
 

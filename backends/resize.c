@@ -217,7 +217,7 @@ static int choose(struct job *j, const struct partition **ret, struct why *why)
 	if (!p) {
 		r = choice_make(&j->tenants, j->how->keep_content, &p, why);
 		if (r < 0)
-			return add_ways_out(j, r, why);
+			return r;
 	}
 	if (p->use && p->use->no_growth)
 		return fail(why, -EOPNOTSUPP, "partition %u %s; @expand=none grows the disk alone", p->number,

@@ -84,19 +84,32 @@ void tenants_done(struct tenants *all)
 	*all = (struct tenants){ 0 };
 }
 
+static int look_into(struct tenants *all, struct tenant *t, struct why *why)
+{
+	const struct partition *p = t->partition;
+
+	if (p->extended)
+		return 0;
+	if (all->n_looked++ == TENANTS_MAX)
+		return fail(why, -EOPNOTSUPP,
+			    "the disk has more than %d partitions that would have to be looked into; "
+			    "@expand=none grows the disk alone",
+			    TENANTS_MAX);
+	return tenant_look(t, all->disk, p->start, p->length, why);
+}
+
 int tenants_look(struct tenants *all, const struct partition *p, const struct tenant **ret, struct why *why)
 {
 	struct tenant **slot = &all->tenant[p - all->table->partition];
 	_cleanup_(tenant_freep) struct tenant *t = NULL;
-	int r = 0;
+	int r;
 
 	if (!*slot) {
 		t = calloc(1, sizeof(*t));
 		if (!t)
 			return -ENOMEM;
 		t->partition = p;
-		if (!p->extended)
-			r = tenant_look(t, all->disk, p->start, p->length, why);
+		r = look_into(all, t, why);
 		if (r < 0)
 			return r;
 		*slot = take(t);

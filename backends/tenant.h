@@ -27,17 +27,27 @@ void tenant_done(struct tenant *t);
 /* "ext4", "swap", "BIOS boot", "extended", "empty": for people. */
 const char *tenant_name(const struct tenant *t);
 
+/*
+ * Each look may have a unit of the template decoded, and a hostile one has a thousand
+ * partitions. An mbr can hold about this many.
+ */
+#define TENANTS_MAX 128
+
 /* Those of one disk; belongs to one thread. */
 struct tenants {
 	struct image *disk;	   /* borrowed */
 	const struct table *table; /* borrowed */
 	struct tenant **tenant;	   /* as many as partitions; NULL: nobody has asked yet */
+	unsigned n_looked;
 };
 
 int tenants_init(struct tenants *all, struct image *disk, const struct table *table);
 void tenants_done(struct tenants *all);
 
-/* `p`: one of the table's. The answer lives as long as `all`. An extended partition holds others, and is not looked into. */
+/*
+ * `p`: one of the table's. The answer lives as long as `all`. An extended partition
+ * holds others, and is not looked into. -EOPNOTSUPP after TENANTS_MAX of them.
+ */
 int tenants_look(struct tenants *all, const struct partition *p, const struct tenant **ret, struct why *why);
 
 #endif

@@ -278,7 +278,9 @@ static void test_refuses_when_there_is_nothing_to_grow(void **state)
 	put_part(83968, 8192, "mksquashfs ../../etc/apt part -noappend");
 	assert_refused(HOW(), "disk", -EOPNOTSUPP,
 		       "no partition takes the room unless it is named: 1 (EFI system), 2 (swap), 9 (empty), 3 "
-		       "(squashfs); @expand=N names one" WAYS_OUT);
+		       "(squashfs); @expand=N names one, @content=none grows disk and partition and leaves the "
+		       "rest to "
+		       "the guest, @expand=none grows the disk alone");
 	resize_file(HOW(.keep_content = true), "disk",
 		    "    gpt: partition 3 grown from 4.00M to 158M\n" LEFT_TO_GUEST);
 }
@@ -413,6 +415,24 @@ static void test_knows_the_real_boot_code_of_grub(void **state)
 		"alone");
 }
 
+static void test_looks_into_so_many_partitions_only(void **state)
+{
+	sh("rm -f disk; truncate -s 60M disk && { printf 'label: gpt\ntable-length: "
+	   "200\nstart=2048,size=20480\n'; for i in $(seq 129); do echo "
+	   "start=$((22528 + i * 8)),size=8; done; } | sfdisk -q --no-tell-kernel disk");
+	put_part(2048, 20480, "mkfs.ext4 -qF part");
+	assert_refused(
+		HOW(), "disk", -EOPNOTSUPP,
+		"the disk has more than 128 partitions that would have to be looked into; @expand=none grows "
+		"the disk alone");
+	assert_refused(
+		HOW(.partition = 1), "disk", -EOPNOTSUPP,
+		"the disk has more than 128 partitions that would have to be looked into; @expand=none grows "
+		"the disk alone");
+	resize_file(HOW(.partition = 30, .keep_content = true), "disk", NULL);
+	sh("sgdisk -v grown | grep -q 'No problems found'");
+}
+
 static void test_refuses_mbr_disks_beyond_its_reach(void **state)
 {
 	new_disk(60, "dos", "start=2048,size=40960\nstart=43008,size=20480\n");
@@ -495,6 +515,7 @@ int main(void)
 		cmocka_unit_test(test_moves_ntfs_that_windows_does_not_start_from),
 		cmocka_unit_test(test_refuses_to_move_what_boot_code_goes_on_in),
 		cmocka_unit_test(test_knows_the_real_boot_code_of_grub),
+		cmocka_unit_test(test_looks_into_so_many_partitions_only),
 		cmocka_unit_test(test_refuses_mbr_disks_beyond_its_reach),
 		cmocka_unit_test(test_lets_contents_say_where_they_stand_now),
 	};
