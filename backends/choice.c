@@ -33,11 +33,11 @@ static int refuse(struct tenants *all, struct why *why)
 			return r;
 		text_add(&there, "%s%u (%s)", there.len ? ", " : "", t->partition->number, tenant_name(t));
 	}
-	return fail(why, -EOPNOTSUPP,
-		    "no partition takes the room unless it is named: %s%s; @expand=N names one, @content=none "
-		    "grows disk "
-		    "and partition and leaves the rest to the guest, @expand=none grows the disk alone",
-		    there.chars ?: "some", i < table->n ? ", ..." : "");
+	return fail(
+		why, -EOPNOTSUPP,
+		"no partition takes the room unless it is named: %s%s; @expand=N names one, @content=none "
+		"grows disk and partition and leaves the rest to the guest, @expand=none grows the disk alone",
+		there.chars ?: "some", i < table->n ? ", ..." : "");
 }
 
 int choice_make(struct tenants *all, bool keep_content, const struct partition **ret, struct why *why)

@@ -5,7 +5,7 @@
 
 #define ALIGNMENT MiB
 
-/* To a whole MiB of the disk; or, where that is just before a whole MiB more, by whole MiBs. */
+/* Up to a whole MiB of the disk; where that is less than a MiB more, though there is room for one, by a whole MiB. */
 static uint64_t end_of_last(uint64_t end, uint64_t usable_end)
 {
 	uint64_t aligned = align_down(usable_end, ALIGNMENT);

@@ -278,6 +278,16 @@ static void test_growing_twice_is_growing_once(void **state)
 	sh("cmp twice grown");
 }
 
+/* The last partition ends 33 sectors before 40 MiB: the last whole MiB of 41 would give it as little. */
+static void test_a_mib_more_is_a_mib_more(void **state)
+{
+	make_cloud();
+	grow_file("cloud", 41 * MiB, 1);
+	sh("test \"$(partx -g -r -n 1 -o SECTORS grown)\" = $(($(partx -g -r -n 1 -o SECTORS cloud) + 2048))");
+	grow_file("cloud", 41 * MiB - 512, 1);
+	assert_same_identity("cloud", "grown", 0);
+}
+
 static void test_too_little_room_leaves_the_partition(void **state)
 {
 	sh("rm -f cloud; truncate -s 40M cloud && sgdisk -n 1:0:38M cloud > log");
@@ -651,6 +661,7 @@ int main(void)
 		cmocka_unit_test(test_takes_any_size),
 		cmocka_unit_test(test_grows_beyond_16_tib),
 		cmocka_unit_test(test_growing_twice_is_growing_once),
+		cmocka_unit_test(test_a_mib_more_is_a_mib_more),
 		cmocka_unit_test(test_too_little_room_leaves_the_partition),
 		cmocka_unit_test(test_moves_what_stands_behind),
 		cmocka_unit_test(test_moves_in_4096_byte_sectors),
