@@ -352,7 +352,7 @@ static int walk(struct replay *r)
 
 	if (j->start == 0)
 		return 0;
-	/* Of the older kind, which nobody makes any more; with asynchronous commits only they tell what counts. */
+	/* Of the older kind, which few make any more. With asynchronous commits only they tell what counts. */
 	if ((j->compat & JBD2_COMPAT_CHECKSUM) || ((j->incompat & JBD2_INCOMPAT_ASYNC_COMMIT) && !j->has_csum))
 		return fail(r->why, -EOPNOTSUPP,
 			    "its journal must be replayed first, and has checksums that are not known here: "

@@ -14,10 +14,11 @@ struct ext_replayed {
 };
 
 /*
- * For a container whose superblock says that its journal must be replayed: gives a sealed map
- * over it in which that has been done. Committed blocks are shown where the log has them, so
- * that they take no memory of their own. What was not committed is left out, as the
- * kernel does it. -EBADMSG for a damaged journal, -EOPNOTSUPP with the reason for one that can't be replayed here.
+ * For a container whose superblock says that its journal must be replayed: gives a sealed
+ * map over it in which that has been done. Committed blocks are shown where the log has
+ * them, so that they take no memory of their own. What was not committed is left out, as
+ * the kernel does it. -EBADMSG for a damaged journal, -EOPNOTSUPP with the reason for one
+ * that can't be replayed here.
  *
  * Reads the log's own blocks; where it has checksums of the data, the data too.
  */

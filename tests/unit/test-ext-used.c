@@ -147,7 +147,7 @@ static void test_gives_tables_and_journal_that_nobody_reads(void **state)
 {
 	_cleanup_(sparse_done) struct sparse s;
 
-	/* 32 MiB of inode tables and 8 MiB of journal; a superblock has 1 MiB of descriptors behind it at most. */
+	/* 32 MiB of inode tables and 8 MiB of journal; 1 MiB is reserved for descriptors. */
 	extfs_make_filesystem("mkfs.ext4 -b 4096 -N 131072 -J size=8 -E lazy_itable_init=1", 1 * GiB, false);
 	if (make_sparse_file(&s, "fs") != 0)
 		fail_msg("%s", s.why.text);
@@ -177,8 +177,8 @@ static void test_reads_descriptors_and_bitmaps(void **state)
 	assert_int_equal(make_sparse_file(&s, "fs"), 0);
 	reads = testimage_count(s.base);
 	/*
-	 * Two superblocks, 16 descriptors and one of them again, the journal's inode and superblock, and bitmaps: of
-	 * the group that has the tables and files, of those with a superblock or the journal, of the last.
+	 * Two superblocks, 16 descriptors and one of them again, the journal's inode and superblock, and
+	 * bitmaps: of the groups that have tables, files, a superblock or the journal, and of the last.
 	 */
 	assert_true(reads.bytes <= 2 * 1024 + 17 * 64 + 256 + 1024 + 10 * 4096);
 }

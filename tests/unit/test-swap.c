@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Growing swap space, and what of it nobody reads; judged by blkid, and by the kernel where swapon is allowed. */
+/* Growing swap space, and what of it nobody reads; judged by mkswap, and by swapon where it is allowed. */
 #include "tests/unit/test.h"
 
 #include <inttypes.h>
