@@ -5,7 +5,7 @@
  *
  *	1 byte	log2 of the image's size in MiB, modulo 20: 1 MiB to 512 GiB; it grows to twice that
  *	1 byte	bit 0: make the superblock's checksum right, bit 1: and the descriptors', bit 2:
- *		and those of all that looks like a part of a journal in the first blocks
+ *		and those of inodes and of all that looks like a part of a journal
  *	bytes	from offset 1024 on: superblock, descriptors, bitmaps, a journal ...
  *
  * What grew is read all over: it must not be larger than asked for, read within
@@ -64,6 +64,25 @@ static void seal_journal(uint8_t *fs, uint32_t block_size)
 	}
 }
 
+/* Of the inodes that are looked at: the reserve's, the journal's. */
+static void seal_inodes(uint8_t *fs, const struct ext_super *s)
+{
+	size_t descs = (s->first_data_block + UINT64_C(1)) * s->block_size, at;
+	const struct disk_ext_group *d = (const struct disk_ext_group *)(fs + descs);
+
+	if (!range_ok(descs, sizeof(*d), HELD) || s->inode_size < EXT_INODE_SIZE_MIN || s->inode_size > 4096)
+		return;
+	at = get_le32(d->inode_table_lo) * (size_t)s->block_size;
+	for (uint32_t i = 1; i <= 8 && range_ok(at, s->inode_size, HELD); i++, at += s->inode_size) {
+		struct disk_ext_inode *inode = (struct disk_ext_inode *)(fs + at);
+		uint32_t csum = ext_inode_checksum(s, i, inode);
+
+		put_le16(inode->checksum_lo, (uint16_t)csum);
+		if (ext_inode_has_checksum_hi(s, inode))
+			put_le16(inode->checksum_hi, (uint16_t)(csum >> 16));
+	}
+}
+
 /* So that a damaged field can be reached behind the checksums. */
 static void seal(uint8_t *fs, unsigned what)
 {
@@ -85,8 +104,10 @@ static void seal(uint8_t *fs, unsigned what)
 			put_le16(d->checksum, ext_group_checksum(&s, i, d));
 		}
 	}
-	if ((what & 4) && ext_super_read(img, &copy, &s, NULL) == 0)
+	if ((what & 4) && ext_super_read(img, &copy, &s, NULL) == 0) {
+		seal_inodes(fs, &s);
 		seal_journal(fs, s.block_size);
+	}
 	image_unref(img);
 }
 
