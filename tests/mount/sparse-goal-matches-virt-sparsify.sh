@@ -10,12 +10,10 @@ LIBGUESTFS_BACKEND=direct
 LIBGUESTFS_BACKEND_SETTINGS=force_tcg
 export LIBGUESTFS_BACKEND LIBGUESTFS_BACKEND_SETTINGS
 
-# Of all kinds, those whose free blocks must be known here; the others are left out when they are not.
-required="fat"
-
 make_tree "$TEST_TMP/tree"
 rm "$TEST_TMP/tree/deep/link" "$TEST_TMP/tree/etc/other-name" # vfat has no links
-seq 3500000 >"$TEST_TMP/tree/large"
+# Much, beside what a mount for virt-sparsify writes: its journal.
+seq 8000000 >"$TEST_TMP/tree/large"
 tree_sums "$TEST_TMP/tree" >"$TEST_TMP/tree.sha256"
 
 # fill LOOP TYPE: the tree, through a mount
@@ -37,12 +35,12 @@ on_loop() {
 	losetup -d "$loop"
 }
 make_fat() {
-	room fat 64
+	room fat 128
 	mkfs.vfat -F 32 "$file" >/dev/null
 	mcopy -i "$file" -s "$TEST_TMP"/tree/* ::/
 }
 make_ext4() {
-	room ext4 160
+	room ext4 220
 	# What is not written yet at the first mount is not looked at either, but virt-sparsify keeps it.
 	mke2fs -q -F -t ext4 -E nodiscard,lazy_itable_init=0,lazy_journal_init=0 -d "$TEST_TMP/tree" "$file"
 }
@@ -52,35 +50,26 @@ make_swap() {
 	mkswap "$file" >/dev/null
 }
 make_xfs() {
-	room xfs 300
+	room xfs 320
 	mkfs.xfs -q -K "$file"
 	on_loop xfs
 }
 make_btrfs() {
-	room btrfs 160
+	room btrfs 256
 	mkfs.btrfs -q -K "$file" >/dev/null 2>&1
 	on_loop btrfs
 }
 make_ntfs() {
-	room ntfs 96
+	room ntfs 128
 	mkntfs -q -F -Q "$file" >/dev/null 2>&1
 	on_loop ntfs-3g
 }
 
-# A kind that is not built yet says no more than that all of it is used.
-kinds=
-for kind in fat ext4 swap xfs btrfs ntfs; do
+kinds="fat ext4 swap xfs btrfs ntfs"
+for kind in $kinds; do
 	"make_$kind"
 	"$GOALFS" --no-cache --plan "$kind@sparse.raw" "$TEST_LIB" >"$TEST_TMP/plan" 2>&1 || fail "'$kind@sparse.raw' has no plan"
-	if grep -q 'all of it counts as used' "$TEST_TMP/plan"; then
-		case " $required " in
-		*" $kind "*) cat "$TEST_TMP/plan" >&2 && fail "nothing is known of the free blocks of $kind" ;;
-		esac
-		echo "NOT TESTED: $kind"
-		rm "$TEST_LIB/$kind.raw"
-	else
-		kinds="$kinds $kind"
-	fi
+	! grep 'all of it counts as used' "$TEST_TMP/plan" >&2 || fail "nothing is known of the free blocks of $kind"
 done
 
 # One disk of them all.
