@@ -42,7 +42,7 @@ static struct piece find_piece(const struct xfs_grown *grown, uint64_t offset)
 		      { roots.inodes, INODES },	    { roots.free_inodes, FREE_INODES },
 		      { roots.rmap, RMAP },	    { roots.refcount, REFCOUNT } };
 
-	assert(p.ag < s->ags);
+	assert(p.ag < s->ags && (p.ag >= grown->old_ags || at < s->sector_size));
 	p.block = (uint32_t)(at / s->block_size);
 	if (at / s->sector_size < 4) {
 		p.what = sectors[at / s->sector_size];

@@ -2,7 +2,8 @@
 /*
  * What an XFS doesn't use: the runs in the trees of free space by start, leaf by leaf from the left.
  * The spare blocks of the groups' lists are in no tree and so count as used, as
- * does the log: finding its head reads sectors all over it.
+ * does the log: finding its head reads sectors all over it. Damage may be found when some groups' runs have been
+ * told already.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -528,7 +528,8 @@ static void test_sizes_beyond_2T(void **state)
 		must_grow(&g, "fs", sizes[i]);
 		assert_int_equal(xfs_content.probe(g.img, &again, NULL), 0);
 		assert_true(sizes[i] - again.size < 64 * 4096);
-		if (!getenv("GOALFS_TEST_LONG"))
+		/* A file of 16 TiB is more than ext4 holds. */
+		if (!getenv("GOALFS_TEST_LONG") || sizes[i] > 3 * TiB)
 			continue;
 		disk_save(g.img, "grown");
 		assert_clean("grown");
