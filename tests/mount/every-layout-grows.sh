@@ -15,7 +15,7 @@ judge() {
 	qemu-img compare -q -f raw -F qcow2 "$goal" "$qcow2" || fail "'${qcow2##*/}' holds something else"
 
 	# A copy can be written to.
-	cp --sparse=always "$goal" "$TEST_TMP/copy.raw"
+	cp --sparse=always "$goal" "$TEST_TMP/copy.raw" || fail "the goal can't be copied"
 	attach_root "$TEST_TMP/copy.raw" rw
 	assert_takes_files "$root_kind" "$loop" $((12 << 30))
 	detach_root
