@@ -3,7 +3,14 @@
 
 #include <errno.h>
 
-static int pass_over(struct tenants *all, const struct partition *p, bool *ret, struct why *why)
+/* Who names a volume means a partition that has some. */
+static bool is_minor(const struct content_ops *ops, const struct resize *how)
+{
+	return ops->only_named || ops->read_only || (how->volume && ops->grow && !ops->has_volumes);
+}
+
+static int pass_over(struct tenants *all, const struct partition *p, const struct resize *how, bool *ret,
+		     struct why *why)
 {
 	const struct tenant *t;
 	int r;
@@ -13,8 +20,7 @@ static int pass_over(struct tenants *all, const struct partition *p, bool *ret, 
 		return 0;
 	r = tenants_look(all, p, &t, why);
 	if (r == 0)
-		*ret = t->found == 0 ? t->content.ops->only_named || t->content.ops->read_only
-				     : t->found == 1 && t->empty;
+		*ret = t->found == 0 ? is_minor(t->content.ops, how) : t->found == 1 && t->empty;
 	return r;
 }
 
@@ -40,7 +46,7 @@ static int refuse(struct tenants *all, struct why *why)
 		there.chars ?: "some", i < table->n ? ", ..." : "");
 }
 
-int choice_make(struct tenants *all, bool keep_content, const struct partition **ret, struct why *why)
+int choice_make(struct tenants *all, const struct resize *how, const struct partition **ret, struct why *why)
 {
 	const struct table *table = all->table;
 	const struct partition *last = NULL, *found = NULL;
@@ -53,11 +59,11 @@ int choice_make(struct tenants *all, bool keep_content, const struct partition *
 		if (p->extended)
 			continue;
 		last = last ?: p;
-		r = pass_over(all, p, &passed_over, why);
+		r = pass_over(all, p, how, &passed_over, why);
 		if (r < 0)
 			return r;
 		found = passed_over ? NULL : p;
 	}
-	*ret = found ?: keep_content ? last : NULL;
+	*ret = found ?: how->keep_content ? last : NULL;
 	return *ret ? 0 : refuse(all, why);
 }

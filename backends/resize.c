@@ -12,11 +12,32 @@
 #include "base/bytes.h"
 #include "base/size.h"
 
+/* What the library says of the volume goes with what it says of the partition. */
+static const char *volume_of(const struct tags *state, const struct tags *want)
+{
+	if (tags_has(want, "expand") || tags_has(want, "content"))
+		return tags_get(want, "lvexpand");
+	return tags_get(want, "lvexpand") ?: tags_get(state, "lvgrow");
+}
+
+/* One tag names a volume that is to grow, another says that nothing in the disk does. */
+static bool is_contradiction(const struct tags *want, struct offers *o)
+{
+	const char *volume = tags_get(want, "lvexpand"), *none;
+
+	none = tags_is(want, "expand", "none") ? "expand" : tags_has(want, "content") ? "content" : NULL;
+	if (!volume || !none)
+		return false;
+	offer_refusal(o, "@lvexpand=%s names a volume that takes the room, and with @%s=none no volume does",
+		      volume, none);
+	return true;
+}
+
 static void resize_offer(const struct tags *state, const struct tags *want, struct offers *o)
 {
 	char have_text[SIZE_TEXT_MAX], want_text[SIZE_TEXT_MAX];
 	const char *expand = tags_get(want, "expand") ?: tags_get(state, "grow");
-	const char *volume = tags_get(want, "lvexpand") ?: tags_get(state, "lvgrow");
+	const char *volume = volume_of(state, want);
 	uint64_t have_size, want_size;
 	struct offer x;
 
@@ -32,6 +53,8 @@ static void resize_offer(const struct tags *state, const struct tags *want, stru
 			      have_size);
 		return;
 	}
+	if (is_contradiction(want, o))
+		return;
 	offer_begin(&x, o, state);
 	offer_arg(&x, "size", tags_get(want, "size"));
 	if (expand)
@@ -97,9 +120,6 @@ static int check_content(const struct job *j, const struct content *c, uint64_t 
 	if (!c->ops->grow)
 		return fail(why, -EOPNOTSUPP, "%s is %s and can't be grown: %s", j->container, name_of(c),
 			    c->ops->why_not);
-	if (c->ops->only_named && j->table.ops && !j->how->partition)
-		return fail(why, -EOPNOTSUPP, "%s is %s, which takes no room unless @expand names it",
-			    j->container, name_of(c));
 	if (c->size > length)
 		return fail(why, -EBADMSG, "truncated image: %s is %s of %s, but only %s are there",
 			    j->container, name_of(c), size_human(size_text, c->size),
@@ -215,7 +235,7 @@ static int choose(struct job *j, const struct partition **ret, struct why *why)
 		return no_such_partition(j, why);
 	p = table_number(&j->table, j->how->partition);
 	if (!p) {
-		r = choice_make(&j->tenants, j->how->keep_content, &p, why);
+		r = choice_make(&j->tenants, j->how, &p, why);
 		if (r < 0)
 			return r;
 	}
@@ -253,7 +273,7 @@ static int grow_partition(struct job *j, const struct partition *p, const struct
 static int grow_partitioned(struct job *j, struct why *why)
 {
 	const struct table *t = &j->table;
-	const struct partition *p;
+	const struct partition *p = NULL;
 	struct table_growth growth = { 0 };
 	char have_text[SIZE_TEXT_MAX];
 	int r;

@@ -150,6 +150,10 @@ static void names_have_plans(void **state)
 		{ RAW, "t@20G@lvexpand=vg-root.raw", "file > resize(lvexpand=vg-root size=20G)" },
 		{ XZ_GROW " lvgrow=/dev/vg/root", "t@20G.raw",
 		  "file > xz > cache > resize(expand=2 lvexpand=/dev/vg/root size=20G)" },
+		{ XZ_GROW " lvgrow=/dev/vg/root", "t@20G@expand=1.raw",
+		  "file > xz > cache > resize(expand=1 size=20G)" },
+		{ XZ_GROW " lvgrow=/dev/vg/root", "t@20G@content=none.raw",
+		  "file > xz > cache > resize(content=none expand=2 size=20G)" },
 		{ XZ_GROW " lvgrow=/dev/vg/root", "t@20G@lvexpand=vg-home.raw",
 		  "file > xz > cache > resize(expand=2 lvexpand=vg-home size=20G)" },
 		{ RAW, "t@6G@expand=none.raw", "file" },
@@ -262,6 +266,9 @@ static void names_have_no_plan(void **state)
 		{ RAW, "t@fixed.raw", "nothing brings about fixed" },
 		{ RAW, "t@fixed.qcow2", "nothing brings about fixed" },
 		{ RAW, "t@fixed.vmdk", "nothing brings about fixed" },
+		/* facts that contradict each other */
+		{ RAW, "t@20G@expand=none@lvexpand=vg-root.raw", "with @expand=none no volume does" },
+		{ RAW, "t@20G@content=none@lvexpand=vg-root.raw", "with @content=none no volume does" },
 		/* values that are none */
 		{ RAW, "t@compat=1.0.qcow2", "made with compat=0.10 and compat=1.1, not with compat=1.0" },
 		{ XZ, "t@cluster=256.qcow2", "a power of two from 512 to 2M, not '256'" },
