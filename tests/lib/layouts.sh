@@ -28,10 +28,13 @@ new_disk() {
 	rm -f "$disk"
 	truncate -s "$2" "$disk"
 	sfdisk -q "$disk" || fail "sfdisk doesn't make '$disk'"
-	if [ ! -d "$TEST_TMP/tree" ]; then
-		make_tree "$TEST_TMP/tree"
-		tree_sums "$TEST_TMP/tree" >"$TEST_TMP/tree.sha256"
-	fi
+	need_tree
+}
+
+need_tree() {
+	[ ! -d "$TEST_TMP/tree" ] || return 0
+	make_tree "$TEST_TMP/tree"
+	tree_sums "$TEST_TMP/tree" >"$TEST_TMP/tree.sha256"
 }
 
 # put KIND N [LABEL]: makes that content on partition N of $disk.
@@ -460,6 +463,7 @@ assert_df() {
 
 # assert_takes_files KIND DEVICE BYTES: the kernel writes that much, and it is clean after it.
 assert_takes_files() {
+	need_tree
 	mkdir -p "$TEST_TMP/disk"
 	mount "$2" "$TEST_TMP/disk" || fail "the kernel doesn't mount it"
 	fallocate -l "$3" "$TEST_TMP/disk/room" 2>/dev/null || truncate -s "$3" "$TEST_TMP/disk/room" ||
