@@ -90,7 +90,7 @@ int btrfs_chunks_add(struct btrfs_chunks *chunks, const struct btrfs_super *s, u
 	const struct disk_btrfs_chunk *disk = (const struct disk_btrfs_chunk *)item;
 	const struct disk_btrfs_stripe *stripes = (const struct disk_btrfs_stripe *)(disk + 1);
 	struct btrfs_chunk chunk = { .logical = logical };
-	unsigned want;
+	unsigned want = 0;
 	int r;
 
 	if (size < sizeof(*disk))

@@ -188,7 +188,7 @@ static int walk_children(struct walk *w, const struct btrfs_root *at, const uint
 
 static int walk_node(struct walk *w, const struct btrfs_root *at, const struct btrfs_key *first)
 {
-	const uint8_t *node;
+	const uint8_t *node = NULL;
 	struct btrfs_key key;
 	int r = read_node(w, at, &node);
 

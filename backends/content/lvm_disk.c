@@ -219,7 +219,7 @@ int lvm_area_slot(struct image *pv, const struct lvm_area *area, struct lvm_slot
 int lvm_label_change(struct image *pv, const struct lvm_label *to, uint8_t ret[512], struct why *why)
 {
 	struct disk_lvm_label *disk = (void *)ret;
-	struct lvm_label now;
+	struct lvm_label now = { 0 };
 	int r = image_pread(pv, ret, 512, to->sector * 512, why);
 
 	if (r == 0)

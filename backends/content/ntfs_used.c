@@ -116,7 +116,7 @@ static int see_piece(struct walk *w, uint8_t *buf, uint64_t offset, uint64_t end
 static int walk_bitmap(struct walk *w, struct why *why)
 {
 	_cleanup_free_ uint8_t *buf = malloc(CHUNK);
-	uint64_t end = div_up(w->v.boot.clusters, 8), length;
+	uint64_t end = div_up(w->v.boot.clusters, 8), length = 0;
 	int r = buf ? 0 : -ENOMEM;
 
 	w->free_from = NTFS_HOLE;

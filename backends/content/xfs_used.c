@@ -70,7 +70,7 @@ static int add_leaf(struct walk *w, struct why *why)
 static int walk_leaves(struct walk *w, struct why *why)
 {
 	const struct disk_xfs_block *disk = (const struct disk_xfs_block *)w->bytes;
-	uint32_t at, before = XFS_NULL;
+	uint32_t at = XFS_NULL, before = XFS_NULL;
 	int r = find_left_leaf(w, &at, why);
 
 	while (r == 0 && at != XFS_NULL) {
