@@ -6,7 +6,7 @@
 
 #include <json-c/json.h>
 
-#include "backends/content/lvm.h"
+#include "backends/content/lvm/lvm.h"
 #include "backends/table/table.h"
 
 /*

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "backends/content/lvm.h"
+#include "backends/content/lvm/lvm.h"
 #include "backends/costs.h"
 #include "backends/partition.h"
 #include "backends/table/table.h"

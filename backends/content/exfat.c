@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 #include "backends/content/facts.h"
-#include "backends/content/fat_root.h"
+#include "backends/content/fat/root.h"
 #include "base/bytes.h"
 
 struct disk_exfat_boot { /* little-endian */

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/content/btrfs_super.h"
+#include "backends/content/btrfs/super.h"
 #include "backends/content/content.h"
 #include "backends/content/unused.h"
 #include "base/bytes.h"

@@ -17,8 +17,8 @@
 #include <string.h>
 
 #include "backends/content/content.h"
-#include "backends/content/ext_geometry.h"
-#include "backends/content/jbd2_disk.h"
+#include "backends/content/ext/geometry.h"
+#include "backends/content/ext/jbd2_disk.h"
 #include "backends/content/unused.h"
 #include "base/bytes.h"
 #include "base/crc.h"

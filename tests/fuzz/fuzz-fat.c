@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "backends/content/content.h"
-#include "backends/content/fat_disk.h"
+#include "backends/content/fat/disk.h"
 #include "backends/content/unused.h"
 #include "base/bytes.h"
 #include "tests/unit/memimage.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/content/lvm.h"
+#include "backends/content/lvm/lvm.h"
 #include "backends/content/unused.h"
 #include "base/bytes.h"
 #include "tests/unit/memimage.h"

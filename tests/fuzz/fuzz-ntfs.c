@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "backends/content/content.h"
-#include "backends/content/ntfs_record.h"
+#include "backends/content/ntfs/record.h"
 #include "backends/content/unused.h"
 #include "base/bytes.h"
 #include "tests/unit/memimage.h"

@@ -17,7 +17,7 @@
 
 #include "backends/content/content.h"
 #include "backends/content/unused.h"
-#include "backends/content/xfs_ag.h"
+#include "backends/content/xfs/ag.h"
 #include "base/bytes.h"
 #include "tests/unit/memimage.h"
 

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "backends/content/lvm_disk.h"
+#include "backends/content/lvm/disk.h"
 #include "base/bytes.h"
 #include "tests/unit/disk.h"
 #include "tests/unit/memimage.h"

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "backends/content/btrfs_super.h"
+#include "backends/content/btrfs/super.h"
 #include "backends/content/content.h"
 #include "backends/content/unused.h"
 #include "base/bytes.h"

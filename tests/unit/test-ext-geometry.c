@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/unit/test.h"
 
-#include "backends/content/ext_geometry.h"
+#include "backends/content/ext/geometry.h"
 
 /* The shortcuts against counting. */
 

@@ -9,8 +9,8 @@
 
 #include <fcntl.h>
 
-#include "backends/content/ext_journal.h"
-#include "backends/content/ext_replay.h"
+#include "backends/content/ext/journal.h"
+#include "backends/content/ext/replay.h"
 #include "base/bytes.h"
 #include "tests/unit/ext.h"
 #include "tests/unit/mounts.h"

@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "backends/content/ext_super.h"
+#include "backends/content/ext/super.h"
 #include "backends/content/unused.h"
 #include "base/bytes.h"
 #include "tests/unit/ext.h"

@@ -8,7 +8,7 @@
 
 #include <inttypes.h>
 
-#include "backends/content/ext_super.h"
+#include "backends/content/ext/super.h"
 #include "base/bytes.h"
 #include "tests/unit/ext.h"
 #include "tests/unit/mounts.h"

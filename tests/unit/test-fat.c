@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "backends/content/content.h"
-#include "backends/content/fat_disk.h"
+#include "backends/content/fat/disk.h"
 #include "backends/content/unused.h"
 #include "base/bytes.h"
 #include "tests/unit/disk.h"

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "backends/content/lvm.h"
-#include "backends/content/lvm_copies.h"
-#include "backends/content/lvm_edit.h"
+#include "backends/content/lvm/lvm.h"
+#include "backends/content/lvm/copies.h"
+#include "backends/content/lvm/edit.h"
 #include "backends/content/unused.h"
 #include "backends/resize.h"
 #include "base/bytes.h"

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "backends/content/lvm.h"
+#include "backends/content/lvm/lvm.h"
 #include "backends/lv.h"
 #include "base/bytes.h"
 #include "tests/unit/disk.h"

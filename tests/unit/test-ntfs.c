@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #include "backends/content/content.h"
-#include "backends/content/ntfs_root.h"
+#include "backends/content/ntfs/root.h"
 #include "backends/content/unused.h"
 #include "backends/resize.h"
 #include "base/bytes.h"

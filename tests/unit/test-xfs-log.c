@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "backends/content/xfs_log.h"
+#include "backends/content/xfs/log.h"
 #include "base/bytes.h"
 #include "tests/unit/disk.h"
 #include "tests/unit/memimage.h"

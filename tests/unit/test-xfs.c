@@ -18,7 +18,7 @@
 
 #include "backends/content/content.h"
 #include "backends/content/unused.h"
-#include "backends/content/xfs_tree.h"
+#include "backends/content/xfs/tree.h"
 #include "base/bytes.h"
 #include "tests/unit/disk.h"
 #include "tests/unit/memimage.h"
