@@ -7,7 +7,7 @@
  * Nearly all magics stand in the first 20 KiB, which are read once, when first
  * asked for; a second read takes the few from 32 to 68 KiB. Records at the end
  * of the container would cost a template its last block decoded: what is proved
- * zero is not read.
+ * zero is not read, nor where the content that stands at the start takes the place itself.
  */
 #include "backends/content/content.h"
 
@@ -33,7 +33,8 @@ struct piece {
 struct head {
 	struct image *container;
 	struct piece near, far;
-	struct why *why; /* borrowed from the caller */
+	const struct content *found; /* at the start; NULL: not known yet, or nothing */
+	struct why *why;	     /* borrowed from the caller */
 	int error;
 };
 
@@ -115,6 +116,12 @@ static bool md_look(struct head *h, const struct magic *m, struct content *ret)
 	return true;
 }
 
+/* A raid's records lie behind all that it holds. */
+static bool is_taken(const struct head *h, uint64_t at)
+{
+	return h->found && at < h->found->size;
+}
+
 /* Version 1.0 stands 8 to 12 KiB before the end, and says where, in sectors. */
 static bool md_1_0_at_end(struct head *h, struct content *ret)
 {
@@ -124,8 +131,9 @@ static bool md_1_0_at_end(struct head *h, struct content *ret)
 	if (sectors < 24)
 		return false;
 	at = align_down(sectors - 16, 8);
-	if (!head_read(h, disk_super, sizeof(disk_super), at * SECTOR) || get_le32(disk_super) != MD_MAGIC ||
-	    get_le32(disk_super + 4) != 1 || get_le64(disk_super + 144) != at)
+	if (is_taken(h, at * SECTOR) || !head_read(h, disk_super, sizeof(disk_super), at * SECTOR) ||
+	    get_le32(disk_super) != MD_MAGIC || get_le32(disk_super + 4) != 1 ||
+	    get_le64(disk_super + 144) != at)
 		return false;
 	describe_md1(disk_super, ret);
 	return true;
@@ -137,7 +145,8 @@ static bool md_0_90_at_end(struct head *h, struct content *ret)
 	uint64_t end = align_down(h->container->size, 64 * KiB);
 	uint8_t disk_super[8];
 
-	return end >= 128 * KiB && head_read(h, disk_super, sizeof(disk_super), end - 64 * KiB) &&
+	return end >= 128 * KiB && !is_taken(h, end - 64 * KiB) &&
+	       head_read(h, disk_super, sizeof(disk_super), end - 64 * KiB) &&
 	       (get_le32(disk_super) == MD_MAGIC || get_be32(disk_super) == MD_MAGIC) &&
 	       bytes_are_zero(disk_super + 4, 4);
 }
@@ -147,12 +156,17 @@ static bool md_at_end(struct head *h, struct content *ret)
 	return md_1_0_at_end(h, ret) || md_0_90_at_end(h, ret);
 }
 
-/* FreeBSD's mirrors, stripes and encryption keep their records in the last sector. */
+/*
+ * FreeBSD's mirrors, stripes and encryption keep their records in the last sector, which may well lie behind the last
+ * block of a filesystem that knows nothing of them. What grows here is none of those that FreeBSD puts into a mirror.
+ */
 static bool geom_at_end(struct head *h, struct content *ret)
 {
 	uint8_t buf[6];
 	uint64_t sectors = h->container->size / SECTOR;
 
+	if (h->found && h->found->ops->grow && !h->found->ops->only_named)
+		return false;
 	return sectors > 1 && head_read(h, buf, sizeof(buf), (sectors - 1) * SECTOR) &&
 	       memcmp(buf, "GEOM::", 6) == 0;
 }
@@ -193,12 +207,12 @@ static bool f2fs_look(struct head *h, const struct magic *m, struct content *ret
 	return true;
 }
 
-/* Reads the one sector behind the content, where the hash tree of dm-verity would start. */
+/* Reads the one sector behind the content, where the hash tree of dm-verity would start: 4 KiB at the least. */
 static bool verity_behind(struct head *h, uint64_t content_size)
 {
 	uint8_t magic[8];
 
-	return content_size && content_size < h->container->size &&
+	return content_size && range_ok(content_size, 4 * KiB, h->container->size) &&
 	       head_read(h, magic, sizeof(magic), align_up(content_size, SECTOR)) &&
 	       memcmp(magic, "verity\0\0", 8) == 0;
 }
@@ -215,7 +229,7 @@ static bool verity_behind(struct head *h, uint64_t content_size)
 
 /*
  * Probing order: what wraps a filesystem comes before filesystems, for its first
- * bytes may be those of what it wraps; a raid's records at the end first of all.
+ * bytes may be those of what it wraps; a raid's records at the end, which are asked for last, before all.
  * Then those whose maker may leave an older ext superblock in place; ext, which
  * leaves what others had behind 4 KiB; and the magics from 32 KiB on last.
  */
@@ -414,6 +428,50 @@ static int probe_kind(const struct kind *k, struct head *h, struct content *ret)
 	return k->ops->probe(h->container, ret, h->why);
 }
 
+/* Of the kinds that are told at the end, or of those that are told at the start, the first that it is. */
+static int probe_kinds(struct head *h, bool at_end, struct content *ret)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		struct content c = { 0 };
+		int r;
+
+		if ((kinds[i].look_at_end != NULL) != at_end)
+			continue;
+		r = probe_kind(&kinds[i], h, &c);
+		if (r == 1)
+			continue;
+		if (r == 0)
+			*ret = c;
+		return r;
+	}
+	return 1;
+}
+
+/* A raid comes before what it holds, damaged or not. */
+static int probe(struct head *h, struct content *ret)
+{
+	struct content start = { 0 }, end = { 0 };
+	int r = probe_kinds(h, /* at_end= */ false, &start), r_end;
+
+	if (r == 0)
+		h->found = &start;
+	else if (r != 1 && r != -EBADMSG && r != -EOPNOTSUPP)
+		return r;
+	r_end = probe_kinds(h, /* at_end= */ true, &end);
+	if (r_end == 0)
+		start = end;
+	if (r_end != 1)
+		r = r_end;
+	if (r == 0 && verity_behind(h, start.size))
+		start.ops = &verity_kind.named;
+	h->found = NULL;
+	if (r == 0 && h->error)
+		r = h->error;
+	if (r == 0)
+		*ret = start;
+	return r;
+}
+
 int content_probe(struct image *container, struct content *ret, struct why *why)
 {
 	_cleanup_free_ struct head *h = calloc(1, sizeof(*h));
@@ -422,21 +480,7 @@ int content_probe(struct image *container, struct content *ret, struct why *why)
 		return -ENOMEM;
 	h->container = container;
 	h->why = why;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		struct content c = { 0 };
-		int r = probe_kind(&kinds[i], h, &c);
-
-		if (r == 1)
-			continue;
-		if (r == 0 && verity_behind(h, c.size))
-			c.ops = &verity_kind.named;
-		if (r == 0 && h->error)
-			r = h->error;
-		if (r == 0)
-			*ret = c;
-		return r;
-	}
-	return 1;
+	return probe(h, ret);
 }
 
 const char *content_type(const struct content *c)

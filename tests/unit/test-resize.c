@@ -468,6 +468,44 @@ static void test_refuses_what_a_hash_tree_seals(void **state)
 		       "filesystem" WAYS_OUT);
 }
 
+static int no_read(const struct computed *c, void *buf, size_t count, uint64_t offset, struct why *why)
+{
+	return fail(why, -EIO, "%zu bytes are read %ju before the end", count, (uintmax_t)(192 * KiB - offset));
+}
+
+/* Probes the file with `slack` bytes behind its filesystem; its last 192 KiB can't be read. */
+static int probe_without_end(uint64_t slack, struct content *ret)
+{
+	_cleanup_(image_unrefp) struct image *file = NULL, *img = NULL;
+	struct computed *c = calloc(1, sizeof(*c));
+	struct map_draft *draft;
+
+	assert_non_null(c);
+	sh("truncate -s $((20*1024*1024 + %ju)) part", (uintmax_t)slack);
+	file = disk_open("part");
+	draft = map_draft_new(file->size, file);
+	assert_non_null(draft);
+	c->read = no_read;
+	computed_init(c);
+	map_draft_computed(draft, file->size - 192 * KiB, 192 * KiB, c, 0);
+	computed_unref(c);
+	assert_int_equal(map_seal(draft, "test", NULL, &img, NULL), 0);
+	return content_probe(img, ret, NULL);
+}
+
+/* There it has no room for records of others, and to look would mean to decode the template's end. */
+static void test_leaves_the_end_of_a_full_partition_unread(void **state)
+{
+	struct content c = { 0 };
+
+	sh("rm -f part && truncate -s 20M part && mkfs.ext4 -qF part");
+	assert_int_equal(probe_without_end(0, &c), 0);
+	assert_ptr_equal(c.ops, &ext_content);
+	assert_int_equal(probe_without_end(3584, &c), 0);
+	assert_ptr_equal(c.ops, &ext_content);
+	assert_int_equal(probe_without_end(128 * KiB, &c), -EIO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -500,6 +538,7 @@ int main(void)
 		cmocka_unit_test(test_reads_little),
 		cmocka_unit_test(test_refuses_truncated_filesystems),
 		cmocka_unit_test(test_refuses_filesystems_with_errors),
+		cmocka_unit_test(test_leaves_the_end_of_a_full_partition_unread),
 		cmocka_unit_test(test_refuses_what_a_hash_tree_seals),
 	};
 
