@@ -72,44 +72,14 @@ int extfs_teardown(void **state)
 
 /* Growing. */
 
-void extfs_grown_done(struct extfs_grown *g)
-{
-	image_unref(g->img);
-	image_unref(g->at_size);
-	image_unref(g->base);
-	free(g->describe);
-	if (g->fd >= 0)
-		(void)close(g->fd);
-}
-
-int extfs_grow_image(struct extfs_grown *g, uint64_t to)
-{
-	_cleanup_(map_draft_freep) struct map_draft *draft = NULL;
-	struct text describe = TEXT_EMPTY;
-	int r;
-
-	assert_int_equal(map_seal(map_draft_new(to, g->base), "test", NULL, &g->at_size, &g->why), 0);
-	r = ext_content.probe(g->base, &g->content, &g->why);
-	if (r != 0)
-		return r;
-	draft = map_draft_new(to, g->at_size);
-	assert_non_null(draft);
-	r = ext_content.grow(g->at_size, &g->content, &(struct growth){ 0 }, draft, &describe, &g->why);
-	g->reads = testimage_count(g->base);
-	assert_int_equal(text_take(&describe, &g->describe), 0);
-	if (r == 0)
-		assert_int_equal(map_seal(take(draft), "test", NULL, &g->img, &g->why), 0);
-	return r;
-}
-
-int extfs_grow_file(struct extfs_grown *g, const char *name, uint64_t to)
+int extfs_grow_file(struct grown *g, const char *name, uint64_t to)
 {
 	char path[512];
 
-	*g = (struct extfs_grown){ .fd = open(extfs_path(path, name), O_RDONLY | O_CLOEXEC) };
+	*g = (struct grown){ .fd = open(extfs_path(path, name), O_RDONLY | O_CLOEXEC) };
 	assert_true(g->fd >= 0);
 	g->base = fdimage_new(g->fd, 0);
-	return extfs_grow_image(g, to);
+	return grown_grow(g, &ext_content, to);
 }
 
 void extfs_make_filesystem(const char *mkfs, uint64_t size, bool with_content)
@@ -123,52 +93,11 @@ void extfs_assert_clean(const char *name)
 	extfs_must_run("e2fsck -fn %s", name);
 }
 
-void extfs_assert_reads_as(struct image *img, const char *name)
+void extfs_assert_shows_grown(struct image *img)
 {
-	uint8_t view[9000], file[9000];
-	uint64_t dice = 88172645463325252u, seam = 0;
-	_cleanup_close_ int fd = -1;
 	char path[512];
 
-	fd = open(extfs_path(path, name), O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	for (int i = 0; i < 1500; i++) {
-		uint64_t at;
-		size_t n;
-
-		dice ^= dice << 13;
-		dice ^= dice >> 7;
-		dice ^= dice << 17;
-		at = i % 3 ? seam - min_u64(seam, dice % 5000) : dice % img->size;
-		n = 1 + (dice >> 32) % (sizeof(view) - 1);
-		seam += seam < img->size ? image_extent(img, seam).length : 0;
-		if (!range_ok(at, n, img->size))
-			continue;
-		assert_int_equal(image_pread(img, view, n, at, NULL), 0);
-		assert_int_equal(pread(fd, file, n, at), n);
-		assert_memory_equal(view, file, n);
-	}
-}
-
-void extfs_assert_zeros_are_zero(struct image *img)
-{
-	uint8_t buf[4096];
-	unsigned looked = 0;
-
-	for (uint64_t at = 0; at < img->size && looked < 2000;) {
-		struct extent e = image_extent(img, at);
-
-		if (e.kind == EXTENT_ZERO) {
-			size_t n = min_u64(e.length, sizeof(buf));
-
-			assert_int_equal(image_pread(img, buf, n, at, NULL), 0);
-			assert_true(bytes_are_zero(buf, n));
-			assert_int_equal(image_pread(img, buf, n, at + e.length - n, NULL), 0);
-			assert_true(bytes_are_zero(buf, n));
-			looked++;
-		}
-		at += e.length;
-	}
+	assert_shows_file(img, extfs_path(path, "grown"));
 }
 
 void extfs_assert_usable(const char *name, uint64_t size)
@@ -217,8 +146,8 @@ void extfs_store(const char *name, const uint8_t *bytes, size_t count)
 	assert_int_equal(write(fd, bytes, count), count);
 }
 
-int extfs_grow_memory(struct extfs_grown *g, const uint8_t *bytes, size_t count, uint64_t to)
+int extfs_grow_memory(struct grown *g, const uint8_t *bytes, size_t count, uint64_t to)
 {
-	*g = (struct extfs_grown){ .fd = -1, .base = memimage_new(bytes, count, count) };
-	return extfs_grow_image(g, to);
+	*g = (struct grown){ .fd = -1, .base = memimage_new(bytes, count, count) };
+	return grown_grow(g, &ext_content, to);
 }

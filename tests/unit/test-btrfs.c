@@ -13,6 +13,7 @@
 #include "backends/content/content.h"
 #include "backends/content/unused.h"
 #include "base/bytes.h"
+#include "tests/unit/contents.h"
 #include "tests/unit/disk.h"
 #include "tests/unit/memimage.h"
 #include "tests/unit/mounts.h"
@@ -50,76 +51,10 @@ static void assert_clean(const char *name)
 
 /* Growing. */
 
-struct grown {
-	struct image *base, *at_size, *img;
-	struct content content;
-	struct read_count reads; /* by probe and grow */
-	char *describe;
-	struct why why;
-};
-
-static void grown_done(struct grown *g)
-{
-	image_unref(g->img);
-	image_unref(g->at_size);
-	image_unref(g->base);
-	free(g->describe);
-}
-
-/* `g->base` is there. */
-static int grow_image(struct grown *g, uint64_t to)
-{
-	_cleanup_(map_draft_freep) struct map_draft *draft = NULL;
-	struct text describe = TEXT_EMPTY;
-	int r;
-
-	r = btrfs_content.probe(g->base, &g->content, &g->why);
-	if (r != 0)
-		return r;
-	assert_int_equal(map_seal(map_draft_new(to, g->base), "test", NULL, &g->at_size, &g->why), 0);
-	draft = map_draft_new(to, g->at_size);
-	assert_non_null(draft);
-	r = btrfs_content.grow(g->at_size, &g->content, &(struct growth){ 0 }, draft, &describe, &g->why);
-	assert_int_equal(text_take(&describe, &g->describe), 0);
-	if (r == 0)
-		assert_int_equal(map_seal(take(draft), "test", NULL, &g->img, &g->why), 0);
-	return r;
-}
-
 static int grow_file(struct grown *g, const char *name, uint64_t to)
 {
-	int r;
-
 	*g = (struct grown){ .base = disk_open(name) };
-	r = grow_image(g, to);
-	g->reads = testimage_count(g->base);
-	return r;
-}
-
-/* Every byte the map shows, at places and lengths that straddle its seams, is what the written file has. */
-static void assert_reads_as(struct image *img, const char *name)
-{
-	_cleanup_(image_unrefp) struct image *written = disk_open(name);
-	uint8_t view[9000], file[9000];
-	uint64_t dice = 88172645463325252u, seam = 0;
-
-	assert_int_equal(written->size, img->size);
-	for (int i = 0; i < 500; i++) {
-		uint64_t at;
-		size_t n;
-
-		dice ^= dice << 13;
-		dice ^= dice >> 7;
-		dice ^= dice << 17;
-		at = i % 3 ? seam - min_u64(seam, dice % 5000) : dice % img->size;
-		n = 1 + (dice >> 32) % (sizeof(view) - 1);
-		seam += seam < img->size ? image_extent(img, seam).length : 0;
-		if (!range_ok(at, n, img->size))
-			continue;
-		assert_int_equal(image_pread(img, view, n, at, NULL), 0);
-		assert_int_equal(image_pread(written, file, n, at, NULL), 0);
-		assert_memory_equal(view, file, n);
-	}
+	return grown_grow(g, &btrfs_content, to);
 }
 
 /* All superblocks that a device of that size has say that size, and their checksums are right. */
@@ -198,7 +133,7 @@ static void test_row(void **state)
 	if (grow_file(&g, "fs", row->to) != 0)
 		fail_msg("%s", g.why.text);
 	disk_save(g.img, "grown");
-	assert_reads_as(g.img, "grown");
+	assert_shows_file(g.img, disk_path("grown"));
 	assert_clean("grown");
 	assert_supers("grown", size);
 	assert_int_equal(btrfs_content.probe(g.img, &g.content, NULL), 0);
@@ -342,7 +277,7 @@ static void test_is_deterministic(void **state)
 	assert_string_equal(a.describe, b.describe);
 	assert_string_equal(a.describe, "btrfs grown from 300M to 2.00G");
 	disk_save(a.img, "grown");
-	assert_reads_as(b.img, "grown");
+	assert_shows_file(b.img, disk_path("grown"));
 }
 
 static void test_probe_tells_label_uuid_and_size(void **state)
@@ -461,7 +396,7 @@ static void seal(uint8_t *block, size_t count)
 static int grow_memory(struct grown *g, const uint8_t *bytes, size_t count)
 {
 	*g = (struct grown){ .base = memimage_new(bytes, count, count) };
-	return grow_image(g, 300 * MiB);
+	return grown_grow(g, &btrfs_content, 300 * MiB);
 }
 
 static void assert_refused(const uint8_t *fs, size_t count, int error, const char *sentence)
@@ -652,7 +587,7 @@ static void check_damage(const char *options)
 	fs = load("fs", &count);
 	spy = spy_new(fs, count);
 	g.base = image_ref(&spy->image);
-	assert_int_equal(grow_image(&g, 80 * MiB), 0);
+	assert_int_equal(grown_grow(&g, &btrfs_content, 80 * MiB), 0);
 	grown_done(&g);
 	assert_int_equal(spy->n, 3);
 	for (size_t i = 0; i < spy->n; i++)
@@ -858,7 +793,7 @@ static void test_what_is_sparse_grows(void **state)
 	make_noisy("--rootdir content", 160 * MiB);
 	assert_int_equal(tell_file(&t, "fs"), 0);
 	g.base = image_ref(t.img);
-	assert_int_equal(grow_image(&g, 300 * MiB), 0);
+	assert_int_equal(grown_grow(&g, &btrfs_content, 300 * MiB), 0);
 	disk_save(g.img, "grown");
 	assert_clean("grown");
 	assert_supers("grown", 300 * MiB);

@@ -117,7 +117,7 @@ static void assert_replayed_as_by_e2fsck(void)
 static void test_row(void **state)
 {
 	const struct row *row = *state;
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 	struct ext_replayed counts;
 	struct content again;
 	char path[512];
@@ -137,8 +137,8 @@ static void test_row(void **state)
 	assert_non_null(strstr(g.describe, ", its journal replayed ("));
 	assert_int_equal(testimage_save(g.img, extfs_path(path, "grown")), 0);
 	extfs_assert_clean("grown");
-	extfs_assert_reads_as(g.img, "grown");
-	extfs_assert_zeros_are_zero(g.img);
+	extfs_assert_shows_grown(g.img);
+	assert_zeros_are_zero(g.img);
 	assert_int_equal(ext_content.probe(g.img, &again, NULL), 0);
 	extfs_assert_usable("grown", again.size);
 }
@@ -183,7 +183,7 @@ static void test_written_log(void **state)
 
 static void test_says_how_much_was_replayed(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 	struct ext_replayed counts;
 	char path[512];
 
@@ -204,7 +204,7 @@ static void test_says_how_much_was_replayed(void **state)
 /* They are freed by the mount: e2fsck -fn, which may not do it, complains. */
 static void check_orphans(const char *mkfs)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 	char path[512];
 
 	extfs_make_filesystem(mkfs, 200 * MiB, true);
@@ -226,7 +226,7 @@ static void test_leaves_orphans_to_the_next_mount(void **state)
 /* A journal in pieces, so that its map is a tree. */
 static void test_finds_a_journal_in_pieces(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 	char path[512];
 
 	extfs_make_filesystem("mkfs.ext4 -b 4096 -N 8192 -O ^has_journal", 64 * MiB, false);
@@ -245,7 +245,7 @@ static void test_finds_a_journal_in_pieces(void **state)
 
 static void assert_refused(const char *name, int error, const char *sentence)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 	int r = extfs_grow_file(&g, name, 1 * GiB);
 
 	if (r != error || !strstr(g.why.text, sentence))
@@ -338,7 +338,7 @@ static void test_refuses_damaged_superblocks(void **state)
 	load_dirty(&d);
 	journal = d.journal[0];
 	for (size_t i = 0; i < sizeof(spots) / sizeof(spots[0]); i++) {
-		_cleanup_(extfs_grown_done) struct extfs_grown g;
+		_cleanup_(grown_done) struct grown g;
 		struct disk_jbd2_super *disk = (struct disk_jbd2_super *)(d.fs + journal), was = *disk;
 		int r;
 
@@ -354,7 +354,7 @@ static void test_refuses_damaged_superblocks(void **state)
 	}
 	d.fs[journal + 0x40] ^= 1;
 	{
-		_cleanup_(extfs_grown_done) struct extfs_grown g;
+		_cleanup_(grown_done) struct grown g;
 
 		assert_int_equal(extfs_grow_memory(&g, d.fs, d.count, 1 * GiB), -EBADMSG);
 		assert_string_equal(g.why.text, "the journal of ext4 has a wrong checksum in its superblock");
@@ -379,7 +379,7 @@ static void test_refuses_a_damaged_log(void **state)
 	/* The log begins behind the superblock; a transaction has two blocks more than data at least. */
 	for (size_t block = 1; block <= counts.blocks + 2 * counts.transactions; block++)
 		for (size_t at = 12; at < 4096; at += 227) {
-			_cleanup_(extfs_grown_done) struct extfs_grown g;
+			_cleanup_(grown_done) struct grown g;
 			size_t where = d.journal[block] + at;
 
 			d.fs[where] ^= 0x20;
@@ -404,7 +404,7 @@ static void test_survives_a_damaged_log_without_checksums(void **state)
 	load_dirty(&d);
 	for (size_t block = 0; block <= counts.blocks + 2 * counts.transactions; block++)
 		for (size_t at = 0; at < 128; at += 3) {
-			_cleanup_(extfs_grown_done) struct extfs_grown g;
+			_cleanup_(grown_done) struct grown g;
 			size_t where = d.journal[block] + at;
 			uint8_t was = d.fs[where];
 
@@ -442,7 +442,7 @@ static void test_drops_what_was_not_committed(void **state)
 
 static void test_memory_stays_small(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 	struct map_figures figures;
 
 	extfs_make_filesystem("mkfs.ext4 -b 4096", 200 * MiB, true);

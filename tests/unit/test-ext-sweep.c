@@ -90,7 +90,7 @@ static uint64_t size_at(const struct sweep *s, uint64_t groups, unsigned place)
 
 static void check(const struct sweep *s, uint64_t from, uint64_t to)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 	struct content again;
 	char path[512];
 	int r = extfs_grow_file(&g, "fs", to);

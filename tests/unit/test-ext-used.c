@@ -123,7 +123,7 @@ static void test_row(void **state)
 {
 	const struct row *row = *state;
 	_cleanup_(sparse_done) struct sparse s;
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 	char path[512];
 
 	make_noisy(row->mkfs, row->size);
@@ -136,7 +136,7 @@ static void test_row(void **state)
 		fail_msg("%s", g.why.text);
 	assert_int_equal(testimage_save(g.img, extfs_path(path, "grown")), 0);
 	extfs_assert_clean("grown");
-	extfs_assert_reads_as(g.img, "grown");
+	extfs_assert_shows_grown(g.img);
 	extfs_assert_usable("grown", row->to);
 	extfs_assert_usable("sparse", row->size);
 }

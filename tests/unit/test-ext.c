@@ -104,7 +104,7 @@ static const struct row rows[] = {
 	{ "reserved for root", "mkfs.ext4 -m 17", 1 * GiB, 20 * GiB, LONG },
 };
 
-static void assert_read_little(const struct extfs_grown *g)
+static void assert_read_little(const struct grown *g)
 {
 	uint8_t disk[1024];
 	struct read_count before = testimage_count(g->base);
@@ -122,7 +122,7 @@ static void assert_read_little(const struct extfs_grown *g)
 static void test_row(void **state)
 {
 	const struct row *row = *state;
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 	struct content again;
 	char path[512];
 
@@ -132,8 +132,8 @@ static void test_row(void **state)
 	assert_read_little(&g);
 	assert_int_equal(testimage_save(g.img, extfs_path(path, "grown")), 0);
 	extfs_assert_clean("grown");
-	extfs_assert_reads_as(g.img, "grown");
-	extfs_assert_zeros_are_zero(g.img);
+	extfs_assert_shows_grown(g.img);
+	assert_zeros_are_zero(g.img);
 	assert_int_equal(ext_content.probe(g.img, &again, NULL), 0);
 	assert_true(again.size > g.content.size && again.size <= row->to);
 	if (!(row->how & NO_MOUNT))
@@ -142,7 +142,7 @@ static void test_row(void **state)
 
 static void assert_grows(const char *name, uint64_t to)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 	char path[512];
 
 	if (extfs_grow_file(&g, name, to) != 0)
@@ -172,7 +172,7 @@ static void test_grows_again_what_it_has_grown(void **state)
 
 static void test_is_deterministic(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown a, b;
+	_cleanup_(grown_done) struct grown a, b;
 	uint8_t *buf = malloc(2 * MiB);
 
 	extfs_make_filesystem("mkfs.ext4", 1 * GiB, true);
@@ -197,7 +197,7 @@ static void test_is_deterministic(void **state)
 
 static void test_new_inode_tables_need_no_lazy_init(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 	char path[512];
 
 	extfs_make_filesystem("mkfs.ext4", 1 * GiB, false);
@@ -212,7 +212,7 @@ static void test_new_inode_tables_need_no_lazy_init(void **state)
 
 static void test_hides_what_stood_behind(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 	uint8_t buf[4096];
 	char path[512];
 
@@ -233,7 +233,7 @@ static void test_memory_stays_small(void **state)
 
 	extfs_make_filesystem("mkfs.ext4", 6 * GiB, true);
 	for (int i = 0; i < 3; i++) {
-		_cleanup_(extfs_grown_done) struct extfs_grown g;
+		_cleanup_(grown_done) struct grown g;
 		struct map_figures figures;
 
 		assert_int_equal(extfs_grow_file(&g, "fs", sizes[i].to), 0);
@@ -244,7 +244,7 @@ static void test_memory_stays_small(void **state)
 
 static void test_reads_a_handful_of_kilobytes(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 
 	extfs_make_filesystem("mkfs.ext4", 6 * GiB, true);
 	assert_int_equal(extfs_grow_file(&g, "fs", 20 * GiB), 0);
@@ -259,7 +259,7 @@ static void test_fits_when_nothing_is_gained(void **state)
 
 	extfs_make_filesystem("mkfs.ext4 -b 4096", 1 * GiB, false);
 	for (int i = 0; i < 4; i++) {
-		_cleanup_(extfs_grown_done) struct extfs_grown g;
+		_cleanup_(grown_done) struct grown g;
 
 		assert_int_equal(extfs_grow_file(&g, "fs", 1 * GiB + gains[i]), CONTENT_FITS);
 	}
@@ -267,7 +267,7 @@ static void test_fits_when_nothing_is_gained(void **state)
 
 static void test_describes_the_growth(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 
 	extfs_make_filesystem("mkfs.ext4 -b 4096", 6 * GiB, false);
 	assert_int_equal(extfs_grow_file(&g, "fs", 20 * GiB), 0);
@@ -276,7 +276,7 @@ static void test_describes_the_growth(void **state)
 
 static void test_says_when_descriptors_are_spread_from_now_on(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g, h;
+	_cleanup_(grown_done) struct grown g, h;
 
 	extfs_make_filesystem("mkfs.ext4 -b 1024 -E resize=1000000", 300 * MiB, false);
 	assert_int_equal(extfs_grow_file(&g, "fs", 3 * GiB), 0);
@@ -294,7 +294,7 @@ static void test_probe_tells_ext2_ext3_and_ext4_apart(void **state)
 	const char *kinds[] = { "ext2", "ext3", "ext4" };
 
 	for (int i = 0; i < 3; i++) {
-		_cleanup_(extfs_grown_done) struct extfs_grown g;
+		_cleanup_(grown_done) struct grown g;
 
 		extfs_must_run("rm -f fs && truncate -s 16M fs && "
 			       "mkfs.%s -q -F -L a-label -U 01234567-89ab-cdef-0123-456789abcdef fs",
@@ -332,7 +332,7 @@ static void seal_super(uint8_t *fs)
 
 static void assert_refused(const uint8_t *fs, size_t count, uint64_t to, int error, const char *sentence)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 	int r = extfs_grow_memory(&g, fs, count, to);
 
 	if (r != error || !strstr(g.why.text, sentence))
@@ -399,7 +399,7 @@ static void test_refuses_by_the_superblock(void **state)
 
 static void test_refuses_bigalloc(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 
 	extfs_make_filesystem("mkfs.ext4 -O bigalloc", 64 * MiB, false);
 	assert_int_equal(extfs_grow_file(&g, "fs", 1 * GiB), -EOPNOTSUPP);
@@ -408,7 +408,7 @@ static void test_refuses_bigalloc(void **state)
 
 static void test_refuses_a_truncated_image(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 
 	extfs_make_filesystem("mkfs.ext4", 64 * MiB, false);
 	extfs_must_run("truncate -s 60M fs");
@@ -435,7 +435,7 @@ static void test_refuses_a_filesystem_in_use_elsewhere(void **state)
 
 static void test_refuses_what_its_numbers_cannot_count(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g, h;
+	_cleanup_(grown_done) struct grown g, h;
 
 	extfs_make_filesystem("mkfs.ext4 -O ^64bit -b 4096", 64 * MiB, false);
 	assert_int_equal(extfs_grow_file(&g, "fs", 17 * TiB), -EOPNOTSUPP);
@@ -447,7 +447,7 @@ static void test_refuses_what_its_numbers_cannot_count(void **state)
 
 static void test_refuses_more_descriptors_than_sparse_super2_has_room_for(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 
 	extfs_make_filesystem("mkfs.ext4 -O sparse_super2,^resize_inode -b 4096", 1 * GiB, false);
 	assert_int_equal(extfs_grow_file(&g, "fs", 20 * GiB), -EOPNOTSUPP);
@@ -458,7 +458,7 @@ static void test_refuses_more_descriptors_than_sparse_super2_has_room_for(void *
 
 static void test_refuses_more_descriptors_than_revision_0_has_room_for(void **state)
 {
-	_cleanup_(extfs_grown_done) struct extfs_grown g;
+	_cleanup_(grown_done) struct grown g;
 
 	extfs_make_filesystem("mkfs.ext2 -r 0 -b 1024", 90 * MiB, false);
 	assert_int_equal(extfs_grow_file(&g, "fs", 400 * MiB), -EOPNOTSUPP);
@@ -517,7 +517,7 @@ static void check_damage(const char *mkfs, bool has_checksums)
 	n = structures_of(fs, ranges);
 	for (size_t i = 0; i < n; i++)
 		for (size_t at = i; at < ranges[i].count; at += step) {
-			_cleanup_(extfs_grown_done) struct extfs_grown g;
+			_cleanup_(grown_done) struct grown g;
 			size_t where = ranges[i].at + at;
 
 			fs[where] ^= 0x10;

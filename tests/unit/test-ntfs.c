@@ -16,6 +16,7 @@
 #include "backends/content/unused.h"
 #include "backends/resize.h"
 #include "base/bytes.h"
+#include "tests/unit/contents.h"
 #include "tests/unit/disk.h"
 #include "tests/unit/memimage.h"
 #include "tests/unit/mounts.h"
@@ -69,45 +70,11 @@ static void populate(const char *name)
 
 /* Growing. */
 
-struct grown {
-	int fd; /* or -1 */
-	struct image *base, *at_size, *img;
-	struct content content;
-	struct read_count reads; /* by probe and grow */
-	char *describe;
-	struct why why;
-};
-
-static void grown_done(struct grown *g)
-{
-	image_unref(g->img);
-	image_unref(g->at_size);
-	image_unref(g->base);
-	free(g->describe);
-	if (g->fd >= 0)
-		(void)close(g->fd);
-}
-
 /* Takes over `base`. */
 static int grow_image(struct grown *g, struct image *base, uint64_t to)
 {
-	_cleanup_(map_draft_freep) struct map_draft *draft = NULL;
-	struct text describe = TEXT_EMPTY;
-	int r;
-
 	*g = (struct grown){ .fd = -1, .base = base };
-	assert_int_equal(map_seal(map_draft_new(to, base), "test", NULL, &g->at_size, &g->why), 0);
-	r = ntfs_content.probe(base, &g->content, &g->why);
-	if (r != 0)
-		return r;
-	draft = map_draft_new(to, g->at_size);
-	assert_non_null(draft);
-	r = ntfs_content.grow(g->at_size, &g->content, &(struct growth){ 0 }, draft, &describe, &g->why);
-	g->reads = testimage_count(base);
-	assert_int_equal(text_take(&describe, &g->describe), 0);
-	if (r == 0)
-		assert_int_equal(map_seal(take(draft), "test", NULL, &g->img, &g->why), 0);
-	return r;
+	return grown_grow(g, &ntfs_content, to);
 }
 
 static int grow_file(struct grown *g, const char *name, uint64_t to)
@@ -137,32 +104,6 @@ static void assert_cheap(const struct grown *g)
 	assert_true(g->reads.reads < 40);
 	assert_true(map_figures(g->img, &figures));
 	assert_true(figures.memory < 128 * KiB);
-}
-
-/* Every byte the map shows, at places and lengths that straddle its seams, is what the written file has. */
-static void assert_reads_as(struct image *img, const char *name)
-{
-	_cleanup_close_ int fd = open(disk_path(name), O_RDONLY | O_CLOEXEC);
-	uint64_t dice = 88172645463325252u, seam = 0;
-	uint8_t view[9000], file[9000];
-
-	assert_true(fd >= 0);
-	for (int i = 0; i < 1500; i++) {
-		uint64_t at;
-		size_t n;
-
-		dice ^= dice << 13;
-		dice ^= dice >> 7;
-		dice ^= dice << 17;
-		at = i % 3 ? seam - min_u64(seam, dice % 5000) : dice % img->size;
-		n = 1 + (dice >> 32) % (sizeof(view) - 1);
-		seam += seam < img->size ? image_extent(img, seam).length : 0;
-		if (!range_ok(at, n, img->size))
-			continue;
-		assert_int_equal(image_pread(img, view, n, at, NULL), 0);
-		assert_int_equal(pread(fd, file, n, at), n);
-		assert_memory_equal(view, file, n);
-	}
 }
 
 /* A clean volume that the real tool grew has the same geometry and the same clusters in use. */
@@ -253,7 +194,7 @@ static void test_row(void **state)
 	assert_cheap(&g);
 	tools("sound grown");
 	assert_like_ntfsresize(row->to);
-	assert_reads_as(g.img, "grown");
+	assert_shows_file(g.img, disk_path("grown"));
 	assert_int_equal(ntfs_content.probe(g.img, &again, NULL), 0);
 	assert_true(again.size > g.content.size && again.size <= row->to && again.size + 4096 > row->to);
 	assert_usable("grown", row->to, row->fill);

@@ -20,6 +20,7 @@
 #include "backends/content/unused.h"
 #include "backends/content/xfs/tree.h"
 #include "base/bytes.h"
+#include "tests/unit/contents.h"
 #include "tests/unit/disk.h"
 #include "tests/unit/memimage.h"
 #include "tests/unit/mounts.h"
@@ -46,51 +47,12 @@ static int setup(void **state)
 
 /* Growing. */
 
-struct grown {
-	int fd; /* borrowed by `base`; -1: none */
-	struct image *base, *at_size, *img;
-	struct content content;
-	struct read_count reads; /* by probe and grow */
-	char *describe;
-	struct why why;
-};
-
-static void grown_done(struct grown *g)
-{
-	image_unref(g->img);
-	image_unref(g->at_size);
-	image_unref(g->base);
-	free(g->describe);
-	if (g->fd >= 0)
-		(void)close(g->fd);
-}
-
-static int grow_image(struct grown *g, uint64_t to)
-{
-	_cleanup_(map_draft_freep) struct map_draft *draft = NULL;
-	struct text describe = TEXT_EMPTY;
-	int r;
-
-	assert_int_equal(map_seal(map_draft_new(to, g->base), "test", NULL, &g->at_size, &g->why), 0);
-	r = xfs_content.probe(g->base, &g->content, &g->why);
-	if (r != 0)
-		return r;
-	draft = map_draft_new(to, g->at_size);
-	assert_non_null(draft);
-	r = xfs_content.grow(g->at_size, &g->content, &(struct growth){ 0 }, draft, &describe, &g->why);
-	g->reads = testimage_count(g->base);
-	assert_int_equal(text_take(&describe, &g->describe), 0);
-	if (r == 0)
-		assert_int_equal(map_seal(take(draft), "test", NULL, &g->img, &g->why), 0);
-	return r;
-}
-
 static int grow_file(struct grown *g, const char *name, uint64_t to)
 {
 	*g = (struct grown){ .fd = open(disk_path(name), O_RDONLY | O_CLOEXEC) };
 	assert_true(g->fd >= 0);
 	g->base = fdimage_new(g->fd, 0);
-	return grow_image(g, to);
+	return grown_grow(g, &xfs_content, to);
 }
 
 static void must_grow(struct grown *g, const char *name, uint64_t to)
@@ -155,54 +117,6 @@ static void assert_usable(const char *name)
 	assert_clean(name);
 }
 
-/* Every byte the map shows, at places and lengths that straddle its seams, is what the written file has. */
-static void assert_reads_as(struct image *img, const char *name)
-{
-	uint8_t view[9000], file[9000];
-	uint64_t dice = 88172645463325252u, seam = 0;
-	_cleanup_close_ int fd = open(disk_path(name), O_RDONLY | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	for (int i = 0; i < 1500; i++) {
-		uint64_t at;
-		size_t n;
-
-		dice ^= dice << 13;
-		dice ^= dice >> 7;
-		dice ^= dice << 17;
-		at = i % 3 ? seam - min_u64(seam, dice % 5000) : dice % img->size;
-		n = 1 + (dice >> 32) % (sizeof(view) - 1);
-		seam += seam < img->size ? image_extent(img, seam).length : 0;
-		if (!range_ok(at, n, img->size))
-			continue;
-		assert_int_equal(image_pread(img, view, n, at, NULL), 0);
-		assert_int_equal(pread(fd, file, n, at), n);
-		assert_memory_equal(view, file, n);
-	}
-}
-
-/* Where the map says zero, it reads zero. */
-static void assert_zeros_are_zero(struct image *img)
-{
-	uint8_t buf[4096];
-	unsigned looked = 0;
-
-	for (uint64_t at = 0; at < img->size && looked < 2000;) {
-		struct extent e = image_extent(img, at);
-
-		if (e.kind == EXTENT_ZERO) {
-			size_t n = min_u64(e.length, sizeof(buf));
-
-			assert_int_equal(image_pread(img, buf, n, at, NULL), 0);
-			assert_true(bytes_are_zero(buf, n));
-			assert_int_equal(image_pread(img, buf, n, at + e.length - n, NULL), 0);
-			assert_true(bytes_are_zero(buf, n));
-			looked++;
-		}
-		at += e.length;
-	}
-}
-
 /* The matrix. */
 
 struct row {
@@ -259,7 +173,7 @@ static void test_row(void **state)
 	assert_read_little(&g);
 	disk_save(g.img, "grown");
 	assert_clean("grown");
-	assert_reads_as(g.img, "grown");
+	assert_shows_file(g.img, disk_path("grown"));
 	assert_zeros_are_zero(g.img);
 	assert_int_equal(xfs_content.probe(g.img, &again, NULL), 0);
 	assert_true(again.size > g.content.size && again.size <= row->to);
@@ -350,7 +264,7 @@ static void check_fragmented(const char *options, uint64_t last_group, uint32_t 
 		must_grow(&g, "fs", to[i]);
 		disk_save(g.img, "grown");
 		assert_clean("grown");
-		assert_reads_as(g.img, "grown");
+		assert_shows_file(g.img, disk_path("grown"));
 		assert_as_the_kernel("grown", to[i]);
 	}
 	assert_usable("grown");
@@ -443,7 +357,7 @@ static void test_unused_of_fragments(void **state)
 	disk_save(g.base, "sparse");
 	assert_clean("sparse");
 	g.base = (image_unref(g.base), disk_open("sparse"));
-	if (grow_image(&g, 200 * MiB) != 0)
+	if (grown_grow(&g, &xfs_content, 200 * MiB) != 0)
 		fail_msg("%s", g.why.text);
 	disk_save(g.img, "grown");
 	assert_clean("grown");
@@ -701,7 +615,7 @@ static uint8_t *load(const char *name, size_t *ret_count)
 static int grow_memory(struct grown *g, const uint8_t *bytes, size_t count, uint64_t to)
 {
 	*g = (struct grown){ .fd = -1, .base = memimage_new(bytes, count, count) };
-	return grow_image(g, to);
+	return grown_grow(g, &xfs_content, to);
 }
 
 static void assert_refused(const uint8_t *bytes, size_t count, uint64_t to, int error, const char *sentence)
