@@ -151,6 +151,20 @@ bool image_is_stale(struct image *img)
 	return it && it->ops->is_stale(it);
 }
 
+bool image_waits(struct image *img)
+{
+	struct image *it = WITH(img, waits);
+
+	return it && it->ops->waits(it);
+}
+
+int image_await(struct image *img, struct why *why)
+{
+	struct image *it = WITH(img, await);
+
+	return it ? it->ops->await(it, why) : 0;
+}
+
 bool image_is_far(struct image *img, const struct unit *unit)
 {
 	return img->ops->is_far && img->ops->is_far(img, unit);

@@ -147,6 +147,17 @@ struct image_ops {
 	bool (*is_stale)(struct image *img);
 
 	/*
+	 * Optional, both or none (default: nothing to wait for at a source; else ask the
+	 * image below). Reads may have to wait for something once, a verdict: whoever opens
+	 * a file waits for it before, so that it is opened with all that is ready by then.
+	 *
+	 * waits: whether reads still would. Never waits itself.
+	 * await: waits; 0, or what a read would fail with (-EINTR when this thread's patience is lost).
+	 */
+	bool (*waits)(struct image *img);
+	int (*await)(struct image *img, struct why *why);
+
+	/*
 	 * Optional: adds what opening this step found out, for people who read a
 	 * plan: whole lines, each indented by four blanks ("    gpt, 2 partitions; ...\n").
 	 */
@@ -199,6 +210,8 @@ void image_hint(struct image *img, uint64_t offset, uint64_t length);
 bool image_is_here(struct image *img, uint64_t offset, uint64_t length); /* the range lies in the image */
 
 bool image_is_stale(struct image *img);
+bool image_waits(struct image *img);
+int image_await(struct image *img, struct why *why);
 
 uint64_t image_units(struct image *img); /* 0 for an image that is not made in units */
 struct unit image_unit(struct image *img, uint64_t offset);

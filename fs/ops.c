@@ -13,7 +13,7 @@
 #include <sys/xattr.h>
 
 #include "backends/cache/store.h"
-#include "backends/cache/verified.h"
+#include "backends/cache/verdicts.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/patience.h"
@@ -444,7 +444,7 @@ static void await_run(struct gate_work *work)
 	int error;
 
 	patience_set(interrupted, r->req);
-	error = verified_await(r->image, &why);
+	error = image_await(r->image, &why);
 	patience_set(NULL, NULL);
 	if (error == 0) {
 		reply_open(r->req, r->node, r->image, &r->fi);
@@ -459,14 +459,14 @@ static void await_run(struct gate_work *work)
 }
 
 /*
- * Where reads would wait for a verdict, opening does: a file that is opened with all of
+ * Where reads would wait (for a verdict), opening does: a file that is opened with all of
  * its units there passes through, and is copied several times as fast. It may take as
  * long as the network does, so it waits where reads do, out of the way of other names.
  * Consumes the refs.
  */
 static void open_image(fuse_req_t req, struct node *node, struct image *img, struct fuse_file_info *fi)
 {
-	if (verified_waits(img))
+	if (image_waits(img))
 		pass(req, mount_of(req)->reading, &(struct request){ .node = node, .image = img, .fi = *fi },
 		     await_run);
 	else

@@ -141,17 +141,24 @@ static int await_last_units(struct image *img, struct why *why)
 	return r == -EINTR ? r : 0; /* whoever reads there is told what is wrong with it */
 }
 
-bool verified_waits(struct image *img)
+static bool waits_for_verdict(const struct verified *v)
 {
-	const struct verified *v = (const struct verified *)img;
-
-	return img->ops->pread == verified_pread && v->how == VERIFY_BEFORE && !v->is_good;
+	return v->how == VERIFY_BEFORE && !v->is_good;
 }
 
-int verified_await(struct image *img, struct why *why)
+static bool verified_waits(struct image *img)
 {
-	int r = check_verdict((struct verified *)img, why);
+	return waits_for_verdict((struct verified *)img) || image_waits(img->below);
+}
 
+static int verified_await(struct image *img, struct why *why)
+{
+	struct verified *v = (struct verified *)img;
+	int r = image_await(img->below, why);
+
+	if (r < 0 || !waits_for_verdict(v))
+		return r;
+	r = check_verdict(v, why);
 	return r < 0 ? r : await_last_units(img->below, why);
 }
 
@@ -183,6 +190,8 @@ static const struct image_ops verified_ops = {
 	.pread = verified_pread,
 	.backing = verified_backing,
 	.is_stale = verified_is_stale,
+	.waits = verified_waits,
+	.await = verified_await,
 	.describe = verified_describe,
 	.close = verified_close,
 };

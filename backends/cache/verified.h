@@ -18,20 +18,12 @@ enum verify {
 /*
  * Over `below`, which is made of `file`; both get a ref. The first read begins the
  * verification. `how` is VERIFY_BEHIND or VERIFY_BEFORE.
+ *
+ * image_await waits for the verdict (BEFORE), and then for the last units if the decoders have
+ * most of them ready: what is opened only then may be handed to the kernel at once.
  */
 int verified_image_new(struct verdicts *verdicts, const struct promise *promise, enum verify how,
 		       struct image *below, struct image *file, struct image **ret, struct why *why);
-
-/* Whether reads of the image still wait for a verdict. False for an image that is no such one. */
-bool verified_waits(struct image *img);
-
-/*
- * Waits for the verdict, and then for the last units if the decoders have most of them
- * ready: what is opened only then may be handed to the kernel at once. Returns what a
- * read would: 0, -EBADMSG, -EINTR when this thread's patience is lost, ... For an
- * image for which verified_waits is true.
- */
-int verified_await(struct image *img, struct why *why);
 
 /*
  * VERIFY_BEHIND begins no attempt sooner after another: reads, which don't wait,

@@ -612,7 +612,7 @@ static void *await_run(void *arg)
 {
 	struct reading *r = arg;
 
-	r->r = verified_await(r->img, NULL);
+	r->r = image_await(r->img, NULL);
 	return NULL;
 }
 
@@ -625,30 +625,30 @@ static void before_can_be_waited_for_without_reading(void **state)
 	struct reading r = { .img = img };
 	struct backing backing;
 
-	assert_false(verified_waits(&below->image));
-	assert_true(verified_waits(img));
+	assert_false(image_waits(&below->image));
+	assert_true(image_waits(img));
 	gate(x->file, true);
 	assert_int_equal(pthread_create(&r.thread, NULL, await_run, &r), 0);
 	while (below->hints < 3)
 		(void)usleep(1000);
-	assert_true(verified_waits(img));
+	assert_true(image_waits(img));
 	gate(x->file, false);
 	(void)pthread_join(r.thread, NULL);
 	assert_int_equal(r.r, 0);
-	assert_false(verified_waits(img));
+	assert_false(image_waits(img));
 	assert_int_equal(image_backing(img, 7, &backing), 0);
 	image_unref(img);
 
 	below = gated_new(x->bytes, SIZE);
 	img = guard(x, &bad, VERIFY_BEFORE, below);
-	assert_int_equal(verified_await(img, NULL), -EBADMSG);
-	assert_true(verified_waits(img));
+	assert_int_equal(image_await(img, NULL), -EBADMSG);
+	assert_true(image_waits(img));
 	assert_int_equal(below->read, 0);
 	image_unref(img);
 
 	below = gated_new(x->bytes, SIZE);
 	img = guard(x, &bad, VERIFY_BEHIND, below);
-	assert_false(verified_waits(img));
+	assert_false(image_waits(img));
 	image_unref(img);
 }
 
