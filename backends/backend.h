@@ -105,4 +105,11 @@ void registry_forget(struct context *context, struct template *t);
 int registry_open(struct context *context, struct template *template, const struct plan *plan,
 		  struct image **ret, struct why *why);
 
+/*
+ * The same for a lookup: what changes or cuts the disk is opened by bytes that no check has vouched for yet,
+ * where that saves waiting. Reads of the result wait for those checks (early.h), and opening should before.
+ */
+int registry_look(struct context *context, struct template *template, const struct plan *plan,
+		  struct image **ret, struct why *why);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "backends/cache/cache.h"
 #include "backends/cache/complete.h"
+#include "backends/cache/early.h"
 #include "backends/decode/iso.h"
 #include "backends/decode/qcow2.h"
 #include "backends/decode/tar.h"
@@ -95,6 +96,7 @@ static const struct backend *backend_named(const char *name)
 struct entry {
 	struct registry *registry;
 	struct image *image; /* no ref */
+	struct early *early; /* owns a ref: what it was opened by before that was checked; or NULL */
 	char *key;
 	struct entry *next;
 };
@@ -122,25 +124,54 @@ void registry_free(struct registry *r)
 	free(r);
 }
 
-static struct image *find_locked(struct registry *r, const char *key)
+/* What was opened by bytes that turned out damaged is opened anew. `ret_early` gets a ref, too, or NULL. */
+static struct image *find_locked(struct registry *r, const char *key, struct early **ret_early)
 {
 	for (struct entry *e = r->entries; e; e = e->next) {
-		struct image *img = strcmp(e->key, key) == 0 ? image_ref_alive(e->image) : NULL;
+		struct image *img;
 
-		if (img)
-			return img;
+		if (strcmp(e->key, key) != 0 || (e->early && early_failed(e->early)))
+			continue;
+		img = image_ref_alive(e->image);
+		if (!img)
+			continue;
+		*ret_early = e->early ? early_ref(e->early) : NULL;
+		return img;
 	}
 	return NULL;
 }
 
-static struct image *find(struct registry *r, const char *key)
+/*
+ * Who opens early takes over what the image stands on; who does not, waits. What is found damaged now may be
+ * right when it is read again: then there is no image, and no error.
+ */
+static int accept(struct image **img, struct early *found, struct early *early, struct why *why)
 {
-	struct image *img;
+	int r = 0;
+
+	if (found)
+		r = early ? early_join(early, found) : early_await(found, why);
+	if (r < 0)
+		image_unref(take(*img));
+	return r == -EINTR || r == -ENOMEM ? r : 0;
+}
+
+/* An image that is open already, or NULL. */
+static int find(struct registry *r, const char *key, struct early *early, struct image **ret, struct why *why)
+{
+	_cleanup_(early_unrefp) struct early *found = NULL;
 
 	pthread_mutex_lock(&r->lock);
-	img = find_locked(r, key);
+	*ret = find_locked(r, key, &found);
 	pthread_mutex_unlock(&r->lock);
-	return img;
+	return accept(ret, found, early, why);
+}
+
+static void entry_free(struct entry *e)
+{
+	early_unref(e->early);
+	free(e->key);
+	free(e);
 }
 
 static void entry_gone(void *arg)
@@ -155,66 +186,86 @@ static void entry_gone(void *arg)
 			break;
 		}
 	pthread_mutex_unlock(&r->lock);
-	free(self->key);
-	free(self);
+	entry_free(self);
 }
 
-/*
- * Puts an image that was just opened on the list, or finds that another thread
- * was faster. Consumes the ref; returns a ref to the one that stays, or NULL.
- */
-static struct image *share(struct registry *r, const char *key, struct image *opened)
+static struct entry *entry_new(struct registry *r, const char *key, struct image *img, struct early *early)
 {
-	_cleanup_(image_unrefp) struct image *img = opened;
-	struct entry *e;
-	struct image *first;
+	struct entry *e = calloc(1, sizeof(*e));
 
-	/* A step that had nothing to do gave back the image below, which is on the list. */
-	if (img->gone)
-		return take(img);
-	e = calloc(1, sizeof(*e));
 	if (!e || !(e->key = strdup(key))) {
 		free(e);
 		return NULL;
 	}
 	e->registry = r;
 	e->image = img;
+	e->early = early && early_waits(early) ? early_ref(early) : NULL;
+	return e;
+}
+
+/*
+ * Puts an image that was just opened on the list, or finds that another thread
+ * was faster: then `img` becomes a ref to the one that stays.
+ */
+static int share(struct registry *r, const char *key, struct early *early, struct image **img, struct why *why)
+{
+	_cleanup_(early_unrefp) struct early *found = NULL;
+	struct entry *e;
+	struct image *first;
+	int error;
+
+	/* A step that had nothing to do gave back the image below, which is on the list. */
+	if ((*img)->gone)
+		return 0;
+	e = entry_new(r, key, *img, early);
+	if (!e)
+		return -ENOMEM;
 	pthread_mutex_lock(&r->lock);
-	first = find_locked(r, key);
+	first = find_locked(r, key, &found);
 	if (!first) {
-		img->gone = entry_gone;
-		img->gone_arg = e;
+		(*img)->gone = entry_gone;
+		(*img)->gone_arg = e;
 		e->next = r->entries;
 		r->entries = e;
 	}
 	pthread_mutex_unlock(&r->lock);
 	if (!first)
-		return take(img);
-	free(e->key);
-	free(e);
-	return first;
+		return 0;
+	entry_free(e);
+	error = accept(&first, found, early, why);
+	if (first) {
+		image_unref(*img);
+		*img = first;
+	}
+	return error;
 }
 
-static int open_step(const struct opening *opening, const char *key, struct image *below, struct image **ret,
-		     struct why *why)
+/* What a step stands on while it is opened for somebody who only looks; NULL: on checked bytes. */
+static int open_anew(const struct opening *opening, struct image *below, struct early *early,
+		     struct image **ret, struct why *why)
+{
+	struct early *was = early_set(early);
+	int r = backend_named(opening->step->backend)->open(opening, below, ret, why);
+
+	(void)early_set(was);
+	return r;
+}
+
+static int open_step(const struct opening *opening, const char *key, struct image *below, struct early *early,
+		     struct image **ret, struct why *why)
 {
 	struct registry *r = opening->context->registry;
-	const struct backend *backend = backend_named(opening->step->backend);
-	struct image *img = find(r, key);
-	int error;
+	_cleanup_(image_unrefp) struct image *img = NULL;
+	int error = find(r, key, early, &img, why);
 
-	if (img) {
-		*ret = img;
-		return 0;
+	if (error == 0 && !img) {
+		error = open_anew(opening, below, early, &img, why);
+		if (error == 0)
+			error = share(r, key, early, &img, why);
 	}
-	error = backend->open(opening, below, &img, why);
-	if (error < 0)
-		return error;
-	img = share(r, key, img);
-	if (!img)
-		return -ENOMEM;
-	*ret = img;
-	return 0;
+	if (error == 0)
+		*ret = take(img);
+	return error;
 }
 
 static void add_step(struct text *key, const struct step *step)
@@ -255,7 +306,8 @@ int registry_open_file(struct context *context, struct template *met, struct ima
 
 	text_add(&key, "%s", met->identity);
 	add_step(&key, &step);
-	return key.error ? key.error : open_step(&opening, key.chars, /* below= */ NULL, ret, why);
+	return key.error ? key.error
+			 : open_step(&opening, key.chars, /* below= */ NULL, /* early= */ NULL, ret, why);
 }
 
 int registry_fetched(struct context *context, struct template *t, uint64_t *ret_there, uint64_t *ret_all)
@@ -297,8 +349,11 @@ static void begin_seed(struct text *seed, const struct template *t)
 		text_add(seed, "%s@%s revision %" PRId64, t->name, t->arch, t->revision);
 }
 
-int registry_open(struct context *context, struct template *template, const struct plan *plan,
-		  struct image **ret, struct why *why)
+/*
+ * Nothing early goes below the disk: what stands there is kept in the store, or decoded by it.
+ */
+static int open_plan(struct context *context, struct template *template, const struct plan *plan,
+		     struct early *early, struct image **ret, struct why *why)
 {
 	_cleanup_(image_unrefp) struct image *img = NULL;
 	_cleanup_(text_done) struct text key = TEXT_EMPTY, seed = TEXT_EMPTY, identity = TEXT_EMPTY;
@@ -325,7 +380,7 @@ int registry_open(struct context *context, struct template *template, const stru
 		is_bare &= !unwraps;
 		opening.seed = seed.chars;
 		opening.identity = identity.chars;
-		r = open_step(&opening, key.chars, img, &next, why);
+		r = open_step(&opening, key.chars, img, offer_is_raw_disk(before) ? early : NULL, &next, why);
 		if (r < 0)
 			return r;
 		image_unref(img);
@@ -335,4 +390,24 @@ int registry_open(struct context *context, struct template *template, const stru
 		return fail(why, -EINVAL, "a plan without steps");
 	*ret = take(img);
 	return 0;
+}
+
+int registry_open(struct context *context, struct template *template, const struct plan *plan,
+		  struct image **ret, struct why *why)
+{
+	return open_plan(context, template, plan, /* early= */ NULL, ret, why);
+}
+
+int registry_look(struct context *context, struct template *template, const struct plan *plan,
+		  struct image **ret, struct why *why)
+{
+	_cleanup_(early_unrefp) struct early *early = early_new();
+	_cleanup_(image_unrefp) struct image *img = NULL;
+	int r = early ? open_plan(context, template, plan, early, &img, why) : -ENOMEM;
+
+	if (r == 0 && early_waits(early))
+		return early_image_new(early, img, ret);
+	if (r == 0)
+		*ret = take(img);
+	return r;
 }

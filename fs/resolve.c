@@ -104,9 +104,15 @@ static int guard(struct context *context, struct template *t, struct image **img
 	return 0;
 }
 
+enum purpose {
+	TO_TELL, /* what is right */
+	TO_LOOK, /* whether it can be met: reads may still have to wait for a check */
+	TO_READ, /* at once */
+};
+
 /* The way to an image goal; what was reached before an error stays for the explanation. */
 struct way {
-	bool is_to_read;
+	enum purpose purpose;
 	struct goal goal;
 	struct template *listed;   /* as the library has it */
 	struct template *template; /* as it was met */
@@ -166,7 +172,7 @@ static int open_way(struct context *context, struct way *w, struct why *why)
 
 	if (r == 0)
 		r = check_rejected(context, w, why);
-	if (r == 0 && w->is_to_read && verify_how(context, w->template) == VERIFY_BEFORE)
+	if (r == 0 && w->purpose == TO_READ && verify_how(context, w->template) == VERIFY_BEFORE)
 		begin_verdict(context, w->template);
 	if (r == 0)
 		r = discover(context, w->template, &w->start, &w->opened, why);
@@ -175,7 +181,8 @@ static int open_way(struct context *context, struct way *w, struct why *why)
 			      &(struct plan_goal){ &w->goal.want, plan_image_must, plan_image_without },
 			      &w->plan, why);
 	if (r == 0)
-		r = registry_open(context, w->template, w->plan, &w->image, why);
+		r = (w->purpose == TO_LOOK ? registry_look : registry_open)(context, w->template, w->plan,
+									    &w->image, why);
 	return r;
 }
 
@@ -231,10 +238,10 @@ static int find_way(struct context *context, struct library *library, const char
 	return r < 0 ? r : guard(context, w->template, &w->image, why);
 }
 
-static int resolve_image(struct context *context, struct library *library, const char *name, bool is_to_read,
-			 struct resolved *ret, struct why *why)
+static int resolve_image(struct context *context, struct library *library, const char *name,
+			 enum purpose purpose, struct resolved *ret, struct why *why)
 {
-	_cleanup_(way_done) struct way w = { .is_to_read = is_to_read };
+	_cleanup_(way_done) struct way w = { .purpose = purpose };
 	_cleanup_(text_done) struct text line = TEXT_EMPTY;
 	int r = find_way(context, library, name, &w, why);
 
@@ -248,37 +255,6 @@ static int resolve_image(struct context *context, struct library *library, const
 	ret->image = take(w.image);
 	ret->size = ret->image->size;
 	return 0;
-}
-
-/* Whether the image is the very one that the index describes. */
-static bool is_as_listed(const struct goal *goal, const struct template *t)
-{
-	for (size_t i = 0; i < goal->want.n; i++) {
-		const char *key = goal->want.tag[i].key;
-		uint64_t size;
-
-		if (strcmp(key, "size") == 0 ? !tags_get_u64(&goal->want, key, &size) || size != t->size
-					     : strcmp(key, "format") != 0 && strcmp(key, "arch") != 0)
-			return false;
-	}
-	return t->size && t->format && strcmp(t->format, "raw") == 0 && tags_is(&goal->want, "format", "raw");
-}
-
-int resolve_promise(struct context *context, struct library *library, const char *name, struct resolved *ret,
-		    struct why *why)
-{
-	_cleanup_(goal_done) struct goal goal = { 0 };
-	_cleanup_(template_unrefp) struct template *t = NULL;
-	char verdict[VERDICT_TEXT_MAX];
-
-	if (goal_parse(name, &goal, NULL) == 0 && goal.kind == GOAL_IMAGE &&
-	    library_find(library, goal.template, goal.arch, &t, NULL) == 0 && t->url && t->claim &&
-	    is_as_listed(&goal, t) && strcmp(resolve_verdict(context, t, verdict), "rejected") != 0) {
-		ret->size = t->size;
-		ret->template = take(t);
-		return 0;
-	}
-	return resolve(context, library, name, ret, why);
 }
 
 /* What opening found out, besides the steps' own lines. */
@@ -384,8 +360,8 @@ static int text_of_template(struct context *context, const struct goal *goal, st
 	return r < 0 ? r : text_take(&out, ret);
 }
 
-static int resolve_name(struct context *context, struct library *library, const char *name, bool is_to_read,
-			struct resolved *ret, struct why *why)
+static int resolve_name(struct context *context, struct library *library, const char *name,
+			enum purpose purpose, struct resolved *ret, struct why *why)
 {
 	_cleanup_(goal_done) struct goal goal = { 0 };
 	_cleanup_(template_unrefp) struct template *t = NULL;
@@ -394,7 +370,7 @@ static int resolve_name(struct context *context, struct library *library, const 
 	if (r < 0)
 		return r;
 	if (goal.kind == GOAL_IMAGE)
-		return resolve_image(context, library, name, is_to_read, ret, why);
+		return resolve_image(context, library, name, purpose, ret, why);
 	if (goal.kind == GOAL_PLAN)
 		return resolve_explain(context, library, goal.image_name, &ret->text, why);
 	r = library_find(library, goal.template, goal.arch, &t, why);
@@ -408,11 +384,42 @@ static int resolve_name(struct context *context, struct library *library, const 
 int resolve(struct context *context, struct library *library, const char *name, struct resolved *ret,
 	    struct why *why)
 {
-	return resolve_name(context, library, name, /* is_to_read= */ false, ret, why);
+	return resolve_name(context, library, name, TO_TELL, ret, why);
 }
 
 int resolve_to_read(struct context *context, struct library *library, const char *name, struct resolved *ret,
 		    struct why *why)
 {
-	return resolve_name(context, library, name, /* is_to_read= */ true, ret, why);
+	return resolve_name(context, library, name, TO_READ, ret, why);
+}
+
+/* Whether the image is the very one that the index describes. */
+static bool is_as_listed(const struct goal *goal, const struct template *t)
+{
+	for (size_t i = 0; i < goal->want.n; i++) {
+		const char *key = goal->want.tag[i].key;
+		uint64_t size;
+
+		if (strcmp(key, "size") == 0 ? !tags_get_u64(&goal->want, key, &size) || size != t->size
+					     : strcmp(key, "format") != 0 && strcmp(key, "arch") != 0)
+			return false;
+	}
+	return t->size && t->format && strcmp(t->format, "raw") == 0 && tags_is(&goal->want, "format", "raw");
+}
+
+int resolve_promise(struct context *context, struct library *library, const char *name, struct resolved *ret,
+		    struct why *why)
+{
+	_cleanup_(goal_done) struct goal goal = { 0 };
+	_cleanup_(template_unrefp) struct template *t = NULL;
+	char verdict[VERDICT_TEXT_MAX];
+
+	if (goal_parse(name, &goal, NULL) == 0 && goal.kind == GOAL_IMAGE &&
+	    library_find(library, goal.template, goal.arch, &t, NULL) == 0 && t->url && t->claim &&
+	    is_as_listed(&goal, t) && strcmp(resolve_verdict(context, t, verdict), "rejected") != 0) {
+		ret->size = t->size;
+		ret->template = take(t);
+		return 0;
+	}
+	return resolve_name(context, library, name, TO_LOOK, ret, why);
 }

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backends/cache/early.h"
 #include "backends/cache/making.h"
 #include "backends/cache/store_private.h"
 #include "backends/costs.h"
@@ -46,6 +47,21 @@ static void start_rest(struct cache *c, uint64_t offset, uint64_t end)
 	}
 }
 
+/* For who looks at it early: 1 when he was given the bytes before they were checked. */
+static int read_early(struct cache *c, const struct unit *u, void *buf, size_t count, uint64_t offset,
+		      struct why *why)
+{
+	struct early *early = early_here();
+	struct making *m;
+	int r = early ? making_await_bytes(&c->mk, u, buf, count, offset, &m, why) : 0;
+
+	if (r == 1 && early_note(early, &c->image, m) < 0) {
+		making_put(m);
+		return -ENOMEM;
+	}
+	return r;
+}
+
 /* From the unit, wherever it is: the data file, memory, or the decoder. */
 static int read_unit(struct cache *c, const struct unit *u, void *buf, size_t count, uint64_t offset,
 		     struct why *why)
@@ -58,6 +74,10 @@ static int read_unit(struct cache *c, const struct unit *u, void *buf, size_t co
 		    shelf_read_unit(c->mk.shelf, buf, count, offset) == 0)
 			return 0;
 		r = image_is_far(c->mk.below, u) ? image_bring(c->mk.below, u, why) : 0;
+		if (r == 0)
+			r = read_early(c, u, buf, count, offset, why);
+		if (r == 1)
+			return 0;
 		if (r == 0)
 			r = making_await(&c->mk, u, &held, why);
 		if (r < 0)

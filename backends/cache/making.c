@@ -15,7 +15,8 @@
  * checked, although the sink has many of them long before: a format's check
  * stands behind the bytes that it vouches for, and a read can't be taken back.
  * That is how "right bytes or an error" is kept, at the price of the first read
- * of a file that is one single unit, which waits for all of it.
+ * of a file that is one single unit, which waits for all of it. The exception are those
+ * who say that they look at a unit early (early.h), and answer for what they make of it.
  *
  * Those who waited for a making that failed all get its error. Nothing else
  * remembers it: the next read makes the unit anew.
@@ -52,8 +53,10 @@ struct making {
 	unsigned waiters;
 	bool is_ahead; /* queued as readahead, and nobody waits yet */
 	uint64_t hint;
+	uint64_t made; /* of the image: the unit's bytes before it stand in the data file */
 	bool is_done;
-	pthread_cond_t done;
+	pthread_cond_t moved; /* `made`, for those who wait for bytes; `is_done` */
+	unsigned early;	      /* who wait for bytes */
 
 	/* Constant once is_done. */
 	int error;
@@ -161,6 +164,16 @@ static int drain(struct gather *g, const uint8_t *p, size_t count, uint64_t offs
 	return write_run(g, p + from, count - from, offset + from, why);
 }
 
+/* What stands in the data file can be read early from there; nothing of it when `at` is the unit's offset. */
+static void set_made(struct making *m, uint64_t at)
+{
+	LOCKED(&m->mk.shelf->lock);
+
+	m->made = at;
+	if (m->early)
+		(void)pthread_cond_broadcast(&m->moved);
+}
+
 /* How many bytes the run takes until it ends at a multiple of RUN, or the unit ends. */
 static size_t run_room(const struct gather *g)
 {
@@ -188,6 +201,8 @@ static int gather_to_disk(struct gather *g, const uint8_t *p, size_t count, stru
 		g->at += n;
 		p += n;
 		count -= n;
+		if (full && r == 0)
+			set_made(g->m, g->at);
 	}
 	return r;
 }
@@ -274,8 +289,10 @@ static int finish(struct gather *g, int r, struct why *why)
 		g->disk_failed = true;
 		r = -EIO;
 	}
-	if (r < 0 && g->reserved)
+	if (r < 0 && g->reserved) {
+		set_made(g->m, u->offset);
 		shelf_wipe(sh, u->offset, u->length);
+	}
 	room_give(sh->store, sh->entry, r < 0 ? g->reserved : g->reserved - g->written);
 	if (r == -ENOSPC || r == -EDQUOT)
 		sh->store->full_until = lock_now_ms() + FULL_MS;
@@ -304,7 +321,7 @@ static int make_once(struct making *m, bool no_disk, bool *ret_disk_failed)
 static void making_free(struct making *m)
 {
 	held_unref(m->held);
-	(void)pthread_cond_destroy(&m->done);
+	(void)pthread_cond_destroy(&m->moved);
 	free(m);
 }
 
@@ -335,9 +352,12 @@ static void end_making(struct making *m, int r)
 
 		if (stored)
 			shelf_add_unit(mk.shelf, mk.below, &m->unit);
+		/* Those who only had some bytes of it early have no use for it. */
+		if (m->waiters == 0)
+			held_unref(take(m->held));
 		m->error = r;
 		m->is_done = true;
-		(void)pthread_cond_broadcast(&m->done);
+		(void)pthread_cond_broadcast(&m->moved);
 		unlink_making(m);
 		unref_making(m);
 	}
@@ -392,8 +412,9 @@ static struct making *new_making(const struct maker *mk, const struct unit *unit
 	(void)image_ref(mk->below);
 	store_pin(mk->shelf);
 	m->unit = *unit;
+	m->made = unit->offset;
 	m->refs = 1;
-	lock_cond_init(&m->done);
+	lock_cond_init(&m->moved);
 	m->next = mk->shelf->makings;
 	mk->shelf->makings = m;
 	return m;
@@ -414,7 +435,8 @@ static bool is_made(const struct shelf *sh, uint64_t index, struct held **ret_he
  * the caller who has to run it: no thread could be started, or the caller is
  * itself a decoder thread, whose waiting could leave none to do it.
  */
-static int join(const struct maker *mk, const struct unit *unit, struct making **ret, bool *ret_run)
+static int join(const struct maker *mk, const struct unit *unit, enum job_priority priority,
+		struct making **ret, bool *ret_run)
 {
 	struct making *m = find_making(mk->shelf, unit->index);
 
@@ -424,12 +446,12 @@ static int join(const struct maker *mk, const struct unit *unit, struct making *
 		if (pool_is_here())
 			*ret_run = pool_take(mk->pool, &m->job);
 		else
-			pool_raise(mk->pool, &m->job, JOB_WAITED_FOR);
+			pool_raise(mk->pool, &m->job, priority);
 	} else {
 		m = new_making(mk, unit);
 		if (!m)
 			return -ENOMEM;
-		*ret_run = pool_is_here() || pool_submit(mk->pool, &m->job, JOB_WAITED_FOR) < 0;
+		*ret_run = pool_is_here() || pool_submit(mk->pool, &m->job, priority) < 0;
 	}
 	m->is_ahead = false;
 	m->waiters++;
@@ -438,24 +460,39 @@ static int join(const struct maker *mk, const struct unit *unit, struct making *
 	return 0;
 }
 
-/* Gives the lock up while it waits. */
+/* Gives the lock up until there may be news. */
+static int wait_moved(struct making *m)
+{
+	struct shelf *sh = m->mk.shelf;
+	const uint64_t made = m->made;
+	bool lost;
+
+	lock_cond_wait_until(&m->moved, &sh->lock, lock_now_ms() + PATIENCE_POLL_MS);
+	if (m->is_done || m->made != made)
+		return 0;
+	(void)pthread_mutex_unlock(&sh->lock);
+	lost = patience_lost();
+	(void)pthread_mutex_lock(&sh->lock);
+	return lost && !m->is_done ? -EINTR : 0;
+}
+
 static int wait_done(struct making *m)
+{
+	int r = 0;
+
+	while (r == 0 && !m->is_done)
+		r = wait_moved(m);
+	return r;
+}
+
+/* The lock given up meanwhile. */
+static void run_here(struct making *m)
 {
 	struct shelf *sh = m->mk.shelf;
 
-	while (!m->is_done) {
-		bool lost;
-
-		lock_cond_wait_until(&m->done, &sh->lock, lock_now_ms() + PATIENCE_POLL_MS);
-		if (m->is_done)
-			break;
-		(void)pthread_mutex_unlock(&sh->lock);
-		lost = patience_lost();
-		(void)pthread_mutex_lock(&sh->lock);
-		if (lost && !m->is_done)
-			return -EINTR;
-	}
-	return 0;
+	(void)pthread_mutex_unlock(&sh->lock);
+	making_run(&m->job);
+	(void)pthread_mutex_lock(&sh->lock);
 }
 
 static int await_once(const struct maker *mk, const struct unit *unit, struct held **ret_held, struct why *why)
@@ -468,14 +505,11 @@ static int await_once(const struct maker *mk, const struct unit *unit, struct he
 
 	if (is_made(sh, unit->index, ret_held))
 		return 0;
-	r = join(mk, unit, &m, &run);
+	r = join(mk, unit, JOB_WAITED_FOR, &m, &run);
 	if (r < 0)
 		return r;
-	if (run) {
-		(void)pthread_mutex_unlock(&sh->lock);
-		making_run(&m->job);
-		(void)pthread_mutex_lock(&sh->lock);
-	}
+	if (run)
+		run_here(m);
 	r = wait_done(m);
 	if (r < 0) {
 		(void)fail(why, r, "given up waiting for unit %" PRIu64, unit->index);
@@ -501,6 +535,97 @@ int making_await(const struct maker *mk, const struct unit *unit, struct held **
 	while (r == -ECANCELED);
 	return r;
 }
+
+/* ---- early ---- */
+
+/* Waits, the lock given up, for the bytes before `end`, or for the making's end. */
+static int wait_made(struct making *m, uint64_t end, struct why *why)
+{
+	int r = 0;
+
+	m->early++;
+	while (r == 0 && !m->is_done && m->made < end)
+		r = wait_moved(m);
+	m->early--;
+	return r < 0 ? fail(why, r, "given up waiting for unit %" PRIu64, m->unit.index) : 0;
+}
+
+/*
+ * Reads them from the data file. They were there all the while if they are now and the making goes on: one
+ * that fails takes them back before it wipes them, and one that has ended may have been evicted. 1, or 0.
+ */
+static int read_made(struct making *m, void *buf, size_t count, uint64_t offset)
+{
+	struct shelf *sh = m->mk.shelf;
+	int r;
+
+	if (m->is_done || m->made < offset + count)
+		return 0;
+	(void)pthread_mutex_unlock(&sh->lock);
+	r = shelf_read_unit(sh, buf, count, offset);
+	(void)pthread_mutex_lock(&sh->lock);
+	return r == 0 && !m->is_done && m->made >= offset + count;
+}
+
+int making_await_bytes(const struct maker *mk, const struct unit *unit, void *buf, size_t count,
+		       uint64_t offset, struct making **ret, struct why *why)
+{
+	_cleanup_(held_unrefp) struct held *held = NULL;
+	struct making *m;
+	bool run;
+	int r;
+	LOCKED(&mk->shelf->lock);
+
+	if (is_made(mk->shelf, unit->index, &held))
+		return 0;
+	r = join(mk, unit, JOB_LOOKED_AT, &m, &run);
+	if (r < 0)
+		return r;
+	if (run)
+		run_here(m);
+	r = wait_made(m, offset + count, why);
+	if (r == 0)
+		r = read_made(m, buf, count, offset);
+	m->waiters--;
+	if (r == 1)
+		*ret = m;
+	else
+		unref_making(m);
+	return r;
+}
+
+struct making *making_ref(struct making *m)
+{
+	LOCKED(&m->mk.shelf->lock);
+
+	m->refs++;
+	return m;
+}
+
+void making_put(struct making *m)
+{
+	LOCKED(&m->mk.shelf->lock);
+
+	unref_making(m);
+}
+
+int making_end(struct making *m, struct why *why)
+{
+	int r;
+	LOCKED(&m->mk.shelf->lock);
+
+	pool_raise(m->mk.pool, &m->job, JOB_WAITED_FOR);
+	r = wait_done(m);
+	if (r < 0)
+		return fail(why, r, "given up waiting for unit %" PRIu64, m->unit.index);
+	if (m->error < 0 && why)
+		*why = m->why;
+	/* A word of this file's. */
+	return m->error == -ECANCELED ? fail(why, -EIO, "unit %" PRIu64 " was given up", m->unit.index)
+				      : m->error;
+}
+
+/* ---- ahead ---- */
 
 void making_start(const struct maker *mk, const struct unit *unit)
 {

@@ -10,6 +10,8 @@
 #include "backends/cache/pool.h"
 #include "backends/cache/shelf.h"
 
+struct making;
+
 /* What makes the units of one shelf. All borrowed; a making takes what refs it needs. */
 struct maker {
 	struct pool *pool;
@@ -24,6 +26,22 @@ struct maker {
  * when this thread's patience is lost; the unit is then made all the same.
  */
 int making_await(const struct maker *mk, const struct unit *unit, struct held **ret_held, struct why *why);
+
+/*
+ * Waits no longer than until these bytes of the unit were made, be it checked or not. 1: they are in `buf`, and
+ * whether they are right is known when the making has ended, which `ret` (a ref) is for.
+ * 0: it is made, or was while we waited: read it as usual. Else an error as above.
+ */
+int making_await_bytes(const struct maker *mk, const struct unit *unit, void *buf, size_t count,
+		       uint64_t offset, struct making **ret, struct why *why);
+
+/*
+ * Waits until it has ended: 0 when the unit was right, else as making_await. All three
+ * only as long as the caller has the image open whose maker it came from.
+ */
+int making_end(struct making *m, struct why *why);
+struct making *making_ref(struct making *m);
+void making_put(struct making *m);
 
 /* Starts one that a reader will wait for next. */
 void making_start(const struct maker *mk, const struct unit *unit);

@@ -14,14 +14,16 @@ struct queue {
 };
 
 struct pool {
-	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t more;  /* a job came, memory came free, or it is time to end */
+	pthread_mutex_t lock;	  /* guards all below */
+	pthread_cond_t more;	  /* a job came, memory came free, or it is time to end */
+	pthread_cond_t looked_at; /* the same, for the extra threads */
 	struct queue queue[JOB_PRIORITIES];
 	uint64_t memory, memory_taken;
 	unsigned n_queued, n_idle;
 	bool ending;
 	unsigned n_threads, n_started;
-	pthread_t thread[]; /* n_threads */
+	unsigned n_extra;   /* threads that only do what is looked at, at most n_threads */
+	pthread_t thread[]; /* n_threads, and behind them the extra ones */
 };
 
 static _Thread_local bool is_here;
@@ -61,9 +63,9 @@ static bool fits(const struct pool *pool, const struct job *job)
 }
 
 /* The next job that may run now, out of its queue; NULL when there is none. */
-static struct job *take_next(struct pool *pool)
+static struct job *take_next(struct pool *pool, enum job_priority least)
 {
-	for (int p = 0; p < JOB_PRIORITIES; p++)
+	for (int p = 0; p <= least; p++)
 		for (struct job *job = pool->queue[p].first; job; job = job->next)
 			if (fits(pool, job)) {
 				dequeue(pool, job);
@@ -84,6 +86,8 @@ static void run_one(struct pool *pool, struct job *job)
 	/* What did not fit may fit now, and more than one of them. */
 	if (pool->n_queued)
 		(void)pthread_cond_broadcast(&pool->more);
+	if (pool->queue[JOB_LOOKED_AT].first)
+		(void)pthread_cond_broadcast(&pool->looked_at);
 }
 
 static void *work(void *arg)
@@ -93,7 +97,7 @@ static void *work(void *arg)
 
 	is_here = true;
 	for (;;) {
-		struct job *job = take_next(pool);
+		struct job *job = take_next(pool, JOB_BACKGROUND);
 
 		if (job) {
 			run_one(pool, job);
@@ -107,6 +111,24 @@ static void *work(void *arg)
 	}
 }
 
+/* An extra thread. */
+static void *work_on_looked_at(void *arg)
+{
+	struct pool *pool = arg;
+	LOCKED(&pool->lock);
+
+	is_here = true;
+	while (!pool->ending) {
+		struct job *job = take_next(pool, JOB_LOOKED_AT);
+
+		if (job)
+			run_one(pool, job);
+		else
+			(void)pthread_cond_wait(&pool->looked_at, &pool->lock);
+	}
+	return NULL;
+}
+
 struct pool *pool_new(unsigned threads)
 {
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
@@ -114,13 +136,14 @@ struct pool *pool_new(unsigned threads)
 
 	if (threads == 0)
 		threads = online > 0 ? (unsigned)online : 1;
-	pool = calloc(1, sizeof(*pool) + threads * sizeof(pool->thread[0]));
+	pool = calloc(1, sizeof(*pool) + 2 * threads * sizeof(pool->thread[0]));
 	if (!pool)
 		return NULL;
 	pool->n_threads = threads;
 	pool->memory = UINT64_MAX;
 	(void)pthread_mutex_init(&pool->lock, NULL);
 	(void)pthread_cond_init(&pool->more, NULL);
+	(void)pthread_cond_init(&pool->looked_at, NULL);
 	return pool;
 }
 
@@ -131,10 +154,14 @@ void pool_free(struct pool *pool)
 	(void)pthread_mutex_lock(&pool->lock);
 	pool->ending = true;
 	(void)pthread_cond_broadcast(&pool->more);
+	(void)pthread_cond_broadcast(&pool->looked_at);
 	(void)pthread_mutex_unlock(&pool->lock);
 	for (unsigned i = 0; i < pool->n_started; i++)
 		(void)pthread_join(pool->thread[i], NULL);
+	for (unsigned i = 0; i < pool->n_extra; i++)
+		(void)pthread_join(pool->thread[pool->n_threads + i], NULL);
 	(void)pthread_cond_destroy(&pool->more);
+	(void)pthread_cond_destroy(&pool->looked_at);
 	(void)pthread_mutex_destroy(&pool->lock);
 	free(pool);
 }
@@ -151,6 +178,19 @@ void pool_set_memory(struct pool *pool, uint64_t bytes)
 	pool->memory = bytes;
 }
 
+/*
+ * Where all threads are at work for long, one more is started for what somebody only looks at.
+ * Called when the job is in its queue.
+ */
+static void have_it_looked_at(struct pool *pool)
+{
+	if (pool->n_idle == 0 && pool->n_started == pool->n_threads && pool->n_extra < pool->n_threads &&
+	    lock_thread_start(&pool->thread[pool->n_threads + pool->n_extra], "goalfs-look", work_on_looked_at,
+			      pool) == 0)
+		pool->n_extra++;
+	(void)pthread_cond_signal(&pool->looked_at);
+}
+
 int pool_submit(struct pool *pool, struct job *job, enum job_priority priority)
 {
 	LOCKED(&pool->lock);
@@ -165,6 +205,8 @@ int pool_submit(struct pool *pool, struct job *job, enum job_priority priority)
 		return -EAGAIN;
 	enqueue(pool, job, priority);
 	(void)pthread_cond_signal(&pool->more);
+	if (priority == JOB_LOOKED_AT)
+		have_it_looked_at(pool);
 	return 0;
 }
 
@@ -176,6 +218,8 @@ void pool_raise(struct pool *pool, struct job *job, enum job_priority priority)
 		return;
 	dequeue(pool, job);
 	enqueue(pool, job, priority);
+	if (priority == JOB_LOOKED_AT)
+		have_it_looked_at(pool);
 }
 
 bool pool_take(struct pool *pool, struct job *job)

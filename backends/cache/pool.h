@@ -14,6 +14,11 @@
 struct pool;
 
 enum job_priority {
+	/*
+	 * Somebody looks at what it makes first, and then at another one: it begins at once,
+	 * beside as many others as there are threads, and is not waited for to its end.
+	 */
+	JOB_LOOKED_AT,
 	JOB_WAITED_FOR, /* a reader waits */
 	JOB_AHEAD,	/* readahead */
 	JOB_BACKGROUND,
@@ -31,7 +36,7 @@ struct job {
 	bool queued;
 };
 
-/* `threads` 0: one per online CPU. NULL when memory ran out. */
+/* `threads` 0: one per online CPU; as many more for what is looked at. NULL when memory ran out. */
 struct pool *pool_new(unsigned threads);
 
 /* Runs what is queued, then joins. Accepts NULL. */
