@@ -56,17 +56,39 @@ static int read_cycle(const struct log *l, uint64_t sector, uint32_t *ret, struc
 }
 
 /*
- * The head as far as cycles tell, 1 to l->sectors; 0 for a log that was never written. The halving must be the
- * kernel's own: where the log has holes, other steps lead to another place.
+ * A log that was never filled, as most templates have it, is zero from its head on. Growing steps from its start find
+ * zeros near the head; the log's end is far from there, and each place may be a block to decompress.
+ */
+static int find_zeros(const struct log *l, uint64_t *low, uint64_t *high, uint32_t *ret_last, struct why *why)
+{
+	const uint64_t end = l->sectors - 1;
+
+	for (uint64_t at = FIRST_STEP; at < end; at *= 2) {
+		int r = read_cycle(l, at, ret_last, why);
+
+		if (r == 0 && *ret_last == 0)
+			*high = at;
+		if (r < 0 || *ret_last == 0)
+			return r;
+		*low = at;
+	}
+	*low = 0;
+	*high = end;
+	return read_cycle(l, end, ret_last, why);
+}
+
+/*
+ * The head as far as cycles tell, 1 to l->sectors; 0 for a log that was never written. Where there are no zeros the
+ * halving must be the kernel's own: where the log has holes, other steps lead to another place.
  */
 static int find_drop(const struct log *l, uint64_t *ret, struct why *why)
 {
-	uint64_t low = 0, high = l->sectors - 1;
-	uint32_t first, last, cycle;
+	uint64_t low = 0, high = 0;
+	uint32_t first, last = 0, cycle;
 	int r = read_cycle(l, low, &first, why);
 
-	if (r == 0)
-		r = read_cycle(l, high, &last, why);
+	if (r == 0 && first)
+		r = find_zeros(l, &low, &high, &last, why);
 	if (r < 0)
 		return r;
 	*ret = first == 0 ? 0 : l->sectors;
