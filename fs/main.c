@@ -5,7 +5,6 @@
  * before the mount (library, store) stands on descriptors, so that mounting over
  * a source is harmless.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backends/cache/pool.h"
@@ -30,6 +28,7 @@
 #include "fs/mount.h"
 #include "fs/options.h"
 #include "fs/passthrough.h"
+#include "fs/session.h"
 #include "fs/survey.h"
 #include "base/text.h"
 
@@ -264,88 +263,6 @@ static int run_text(const struct options *o,
 	return r;
 }
 
-/* A mount whose daemon died answers ENOTCONN to everything. */
-static int find_mountpoint(const char *path, char **ret, struct why *why)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return fail(why, -errno,
-			    errno == ENOTCONN ? "mountpoint '%s' belongs to a mount whose daemon is gone: "
-						"fusermount3 -u it first"
-					      : "mountpoint '%s': %s",
-			    path, strerror(errno));
-	if (!S_ISDIR(st.st_mode))
-		return fail(why, -ENOTDIR, "mountpoint '%s' is not a directory", path);
-	*ret = realpath(path, NULL);
-	return *ret ? 0 : fail(why, -errno, "mountpoint '%s': %s", path, strerror(errno));
-}
-
-/*
- * `goalfs DIR` is a complete command, and as easily half of one: whoever has
- * forgotten the mountpoint must not find his templates hidden below a mount.
- */
-static int check_empty(const char *path, struct why *why)
-{
-	DIR *dir = opendir(path);
-	struct dirent *d;
-	int r = 0;
-
-	while (dir && r == 0 && (d = readdir(dir)))
-		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-			r = fail(why, -ENOTEMPTY,
-				 "'%s' is not empty: is it a source, and the mountpoint is missing? "
-				 "goalfs SOURCE... MOUNTPOINT; without a source a mountpoint must be empty",
-				 path);
-	if (dir)
-		(void)closedir(dir);
-	return r;
-}
-
-/* Whether fusermount3 would let others in; only for the choice of allow_other. */
-static bool may_let_others_in(void)
-{
-	_cleanup_fclose_ FILE *f = fopen("/etc/fuse.conf", "re");
-	char line[256];
-
-	if (geteuid() == 0)
-		return true;
-	while (f && fgets(line, sizeof(line), f))
-		if (strspn(line, " \t") + strlen("user_allow_other") <= strlen(line) &&
-		    strncmp(line + strspn(line, " \t"), "user_allow_other", strlen("user_allow_other")) == 0)
-			return true;
-	return false;
-}
-
-/* libfuse splits its options at commas that no backslash precedes. */
-static char *escape_option(const char *value)
-{
-	_cleanup_(text_done) struct text t = TEXT_EMPTY;
-	char *escaped;
-
-	for (; *value; value++)
-		text_add(&t, "%s%c", *value == ',' || *value == '\\' ? "\\" : "", *value);
-	return text_take(&t, &escaped) < 0 ? NULL : escaped;
-}
-
-static int session_new(const struct options *o, struct mount *m, struct why *why)
-{
-	_cleanup_free_ char *shown = net_url_shown(o->n_sources ? o->sources[0] : "goalfs");
-	_cleanup_free_ char *source = shown ? escape_option(shown) : NULL;
-	_cleanup_free_ char *options = text_new(
-		"ro,nosuid,nodev,default_permissions,subtype=goalfs,fsname=%s%s%s%s", source ?: "",
-		may_let_others_in() ? ",allow_other" : "", *o->mount_options ? "," : "", o->mount_options);
-	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-
-	if (!source || !options || fuse_opt_add_arg(&args, "goalfs") < 0 || fuse_opt_add_arg(&args, "-o") < 0 ||
-	    fuse_opt_add_arg(&args, options) < 0)
-		return -ENOMEM;
-	m->session = fuse_session_new(&args, &mount_ops, sizeof(mount_ops), m);
-	fuse_opt_free_args(&args);
-	/* libfuse has printed which option it does not know. */
-	return m->session ? 0 : fail(why, -EINVAL, "the mount options were not accepted");
-}
-
 static void ready(void *arg)
 {
 	background_ready(arg);
@@ -379,23 +296,12 @@ static void block_signals(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 
-/* libfuse has printed what it knows, which is the least of it where there is no device. */
-static int mount_failure(const char *mountpoint, struct why *why)
-{
-	if (access("/dev/fuse", R_OK | W_OK) < 0)
-		return fail(why, -errno, "'%s' can't be mounted on: /dev/fuse: %s", mountpoint,
-			    strerror(errno));
-	return fail(why, -EIO, "'%s' can't be mounted on", mountpoint);
-}
-
 static int mount_and_serve(const struct options *o, struct world *w, struct mount *m, struct why *why)
 {
-	int r = session_new(o, m, why);
+	int r = session_mount(o, w->mountpoint, m, why);
 
 	if (r < 0)
 		return r;
-	if (fuse_session_mount(m->session, w->mountpoint) < 0)
-		return mount_failure(w->mountpoint, why);
 	m->passthrough = passthrough_new(m->session);
 	m->survey = survey_new(&w->context, w->library, m->formats);
 	r = m->passthrough && m->survey ? library_watch(w->library, why) : -ENOMEM;
@@ -414,10 +320,10 @@ static int mount_and_serve(const struct options *o, struct world *w, struct moun
 
 static int open_mount(const struct options *o, struct world *w, struct mount *m, struct why *why)
 {
-	int r = find_mountpoint(o->mountpoint, &w->mountpoint, why);
+	int r = session_find_mountpoint(o->mountpoint, &w->mountpoint, why);
 
 	if (r == 0 && o->n_sources == 0)
-		r = check_empty(w->mountpoint, why);
+		r = session_check_empty(w->mountpoint, why);
 	if (r == 0)
 		r = world_open(o, &(struct listener){ mount_changed, mount_rejected, m }, w, why);
 	if (r < 0)
