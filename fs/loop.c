@@ -23,6 +23,7 @@
 #include "backends/library/library.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "fs/notify.h"
 
 #define READ_AHEAD_KIB "1024" /* the largest request */
 
@@ -92,6 +93,13 @@ static void read_further_ahead(const char *mountpoint)
 		log_detail("the kernel's readahead stays as it is: %s", strerror(errno));
 }
 
+void mount_tell_ready(struct mount *m)
+{
+	_cleanup_free_ char *status = text_new("Serving '%s'", m->context->mountpoint);
+
+	notify_ready(m->notify, status ?: "");
+}
+
 /* SIGHUP asks for the library to be read again; the others, for the end. */
 static void wait_for_end(struct mount *m)
 {
@@ -102,8 +110,12 @@ static void wait_for_end(struct mount *m)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	while (sigwait(&set, &signal) == 0 && signal == SIGHUP)
+	while (sigwait(&set, &signal) == 0 && signal == SIGHUP) {
+		notify_reloading(m->notify);
 		library_refresh(m->library);
+		mount_tell_ready(m);
+	}
+	notify_stopping(m->notify, "Ending");
 }
 
 /* A thread may check the flag just before it reads, so they are interrupted again until they left. */

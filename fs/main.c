@@ -26,6 +26,7 @@
 #include "fs/background.h"
 #include "fs/cached.h"
 #include "fs/mount.h"
+#include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/passthrough.h"
 #include "fs/session.h"
@@ -263,9 +264,18 @@ static int run_text(const struct options *o,
 	return r;
 }
 
+struct starting {
+	struct background *background;
+	struct mount *mount;
+};
+
+/* The library is open by then, or what of it can't be had yet was said: whoever waits for us finds goals. */
 static void ready(void *arg)
 {
-	background_ready(arg);
+	const struct starting *s = arg;
+
+	background_ready(s->background);
+	mount_tell_ready(s->mount);
 }
 
 static void mount_done(struct mount *m)
@@ -282,6 +292,7 @@ static void mount_done(struct mount *m)
 	nodes_free(m->nodes);
 	gate_free(m->reading);
 	gate_free(m->resolving);
+	closep(&m->notify);
 }
 
 static void block_signals(void)
@@ -347,12 +358,19 @@ static int run_mount(const struct options *o, struct why *why)
 		.uid = geteuid(),
 		.gid = getegid(),
 		.ready = ready,
+		.notify = -1,
 	};
+	struct starting starting = { .mount = &m };
 	int r = background_enter(o->foreground, &bg, why);
 
 	if (r < 0)
 		return r;
-	m.ready_arg = bg;
+	/* Whoever gave us a bad address is no reason not to serve. */
+	if (notify_open(&m.notify, why) < 0)
+		log_warn("%s", why->text);
+	why->text[0] = '\0';
+	starting.background = bg;
+	m.ready_arg = &starting;
 	pthread_mutex_init(&m.lock, NULL);
 	block_signals();
 	r = open_mount(o, &w, &m, why);

@@ -39,6 +39,7 @@ struct mount {
 	atomic_bool ending;	  /* nobody's request is waited for any more */
 	void (*ready)(void *arg); /* called once, when the kernel's INIT was answered */
 	void *ready_arg;
+	int notify; /* where a service manager listens (notify.h), or -1 */
 };
 
 /* The operations; each gets the struct mount as userdata. */
@@ -62,6 +63,9 @@ void mount_rejected(void *arg, const char *identity);
  * SIGHUP the library is read again. All of them must be blocked in the calling thread. Returns 0 or a negative errno.
  */
 int mount_serve(struct mount *m, struct why *why);
+
+/* Tells the service manager, if there is one, that the mount can be used. */
+void mount_tell_ready(struct mount *m);
 
 /*
  * How many requests are worked on at once; of these, how many may wait in reads,
