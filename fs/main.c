@@ -26,6 +26,7 @@
 #include "fs/background.h"
 #include "fs/cached.h"
 #include "fs/mount.h"
+#include "fs/mountpoint.h"
 #include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/passthrough.h"
@@ -331,10 +332,10 @@ static int mount_and_serve(const struct options *o, struct world *w, struct moun
 
 static int open_mount(const struct options *o, struct world *w, struct mount *m, struct why *why)
 {
-	int r = session_find_mountpoint(o->mountpoint, &w->mountpoint, why);
+	int r = mountpoint_find(o->mountpoint, &w->mountpoint, why);
 
 	if (r == 0 && o->n_sources == 0)
-		r = session_check_empty(w->mountpoint, why);
+		r = mountpoint_check_empty(w->mountpoint, why);
 	if (r == 0)
 		r = world_open(o, &(struct listener){ mount_changed, mount_rejected, m }, w, why);
 	if (r < 0)

@@ -1,51 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fs/session.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backends/net/net.h"
+#include "base/log.h"
 #include "base/text.h"
 
-/* A mount whose daemon died answers ENOTCONN to everything. */
-int session_find_mountpoint(const char *path, char **ret, struct why *why)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return fail(why, -errno,
-			    errno == ENOTCONN ? "mountpoint '%s' belongs to a mount whose daemon is gone: "
-						"fusermount3 -u it first"
-					      : "mountpoint '%s': %s",
-			    path, strerror(errno));
-	if (!S_ISDIR(st.st_mode))
-		return fail(why, -ENOTDIR, "mountpoint '%s' is not a directory", path);
-	*ret = realpath(path, NULL);
-	return *ret ? 0 : fail(why, -errno, "mountpoint '%s': %s", path, strerror(errno));
-}
-
-int session_check_empty(const char *path, struct why *why)
-{
-	DIR *dir = opendir(path);
-	struct dirent *d;
-	int r = 0;
-
-	while (dir && r == 0 && (d = readdir(dir)))
-		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-			r = fail(why, -ENOTEMPTY,
-				 "'%s' is not empty: is it a source, and the mountpoint is missing? "
-				 "goalfs SOURCE... MOUNTPOINT; without a source a mountpoint must be empty",
-				 path);
-	if (dir)
-		(void)closedir(dir);
-	return r;
-}
-
-/* Whether fusermount3 would let others in; only for the choice of allow_other. */
+/* Whether fusermount3 would let others in: what it reads, read as it does. */
 static bool may_let_others_in(void)
 {
 	_cleanup_fclose_ FILE *f = fopen("/etc/fuse.conf", "re");
@@ -71,13 +36,24 @@ static char *escape_option(const char *value)
 	return text_take(&t, &escaped) < 0 ? NULL : escaped;
 }
 
-static int new_session(const struct options *o, struct mount *m, struct why *why)
+/* Among options as libfuse takes them apart. */
+static bool has_option(const char *options, const char *name)
+{
+	const size_t len = strlen(name);
+
+	for (; *options; options += strcspn(options, ","), options += *options == ',')
+		if (strcspn(options, ",") == len && strncmp(options, name, len) == 0)
+			return true;
+	return false;
+}
+
+static int new_session(const struct options *o, bool for_others, struct mount *m, struct why *why)
 {
 	_cleanup_free_ char *shown = net_url_shown(o->n_sources ? o->sources[0] : "goalfs");
 	_cleanup_free_ char *source = shown ? escape_option(shown) : NULL;
-	_cleanup_free_ char *options = text_new(
-		"ro,nosuid,nodev,default_permissions,subtype=goalfs,fsname=%s%s%s%s", source ?: "",
-		may_let_others_in() ? ",allow_other" : "", *o->mount_options ? "," : "", o->mount_options);
+	_cleanup_free_ char *options =
+		text_new("ro,nosuid,nodev,default_permissions,subtype=goalfs,fsname=%s%s%s%s", source ?: "",
+			 for_others ? ",allow_other" : "", *o->mount_options ? "," : "", o->mount_options);
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 
 	if (!source || !options || fuse_opt_add_arg(&args, "goalfs") < 0 || fuse_opt_add_arg(&args, "-o") < 0 ||
@@ -89,20 +65,53 @@ static int new_session(const struct options *o, struct mount *m, struct why *why
 	return m->session ? 0 : fail(why, -EINVAL, "the mount options were not accepted");
 }
 
-/* libfuse has printed what it knows, which is the least of it where there is no device. */
-static int mount_failure(const char *mountpoint, struct why *why)
+/* libfuse and fusermount3 have printed what they know, which is the least of it where there is no device. */
+static int mount_failure(const struct options *o, const char *mountpoint, struct why *why)
 {
 	if (access("/dev/fuse", R_OK | W_OK) < 0)
 		return fail(why, -errno, "'%s' can't be mounted on: /dev/fuse: %s", mountpoint,
 			    strerror(errno));
+	if (has_option(o->mount_options, "allow_other") && !may_let_others_in())
+		return fail(why, -EPERM,
+			    "'%s' can't be mounted on: allow_other takes a line 'user_allow_other' in "
+			    "/etc/fuse.conf",
+			    mountpoint);
 	return fail(why, -EIO, "'%s' can't be mounted on", mountpoint);
 }
 
-int session_mount(const struct options *o, const char *mountpoint, struct mount *m, struct why *why)
+static int mount_as(const struct options *o, const char *mountpoint, bool for_others, struct mount *m,
+		    struct why *why)
 {
-	int r = new_session(o, m, why);
+	int r = new_session(o, for_others, m, why);
 
 	if (r < 0)
 		return r;
-	return fuse_session_mount(m->session, mountpoint) < 0 ? mount_failure(mountpoint, why) : 0;
+	if (fuse_session_mount(m->session, mountpoint) == 0)
+		return 0;
+	fuse_session_destroy(take(m->session));
+	return mount_failure(o, mountpoint, why);
+}
+
+/*
+ * A library is for everybody, so others are let in wherever that is allowed. Who
+ * has said who is let in gets that, or an error.
+ */
+int session_mount(const struct options *o, const char *mountpoint, struct mount *m, struct why *why)
+{
+	const bool said =
+		has_option(o->mount_options, "allow_other") || has_option(o->mount_options, "allow_root");
+	const bool for_others = !said && may_let_others_in();
+	int r = mount_as(o, mountpoint, for_others, m, why);
+
+	if (r == -EIO && for_others) {
+		why->text[0] = '\0';
+		r = mount_as(o, mountpoint, /* for_others= */ false, m, why);
+		if (r == 0)
+			log_warn("only user %u can look into '%s': it could not be mounted with allow_other",
+				 (unsigned)geteuid(), mountpoint);
+	} else if (r == 0 && !said && !for_others) {
+		log_note("only user %u can look into '%s', since /etc/fuse.conf has no line 'user_allow_other'",
+			 (unsigned)geteuid(), mountpoint);
+	}
+	return r;
 }

@@ -3,26 +3,17 @@
 #define GOALFS_FS_SESSION_H
 
 /*
- * From an option and a path to a mount: the mountpoint, what the kernel and
- * fusermount3 are asked for, and what they refuse.
+ * From options to a mount: what the kernel and fusermount3 are asked for, and
+ * what they refuse.
  */
 #include "base/why.h"
 #include "fs/mount.h"
 #include "fs/options.h"
 
-/* `ret` is its canonical path, the caller's. -ENOENT, -ENOTDIR and whatever else stat says. */
-int session_find_mountpoint(const char *path, char **ret, struct why *why);
-
 /*
- * `goalfs DIR` is a complete command, and as easily half of one: whoever has
- * forgotten the mountpoint must not find his templates hidden below a mount.
- * -ENOTEMPTY when there is anything in it.
- */
-int session_check_empty(const char *path, struct why *why);
-
-/*
- * Makes m->session and mounts it. On error there may be a session all the same;
- * whoever releases `m` destroys it.
+ * Makes m->session and mounts it, for other users as well where that is allowed; a log
+ * line says when it is not. -EINVAL for options that libfuse does not know, -EPERM for an
+ * allow_other that was asked for and is not allowed.
  */
 int session_mount(const struct options *o, const char *mountpoint, struct mount *m, struct why *why);
 
