@@ -47,7 +47,6 @@ int background_enter(bool foreground, struct background **ret, struct why *why)
 			wait_for(child, ends[0]);
 		}
 		(void)close(ends[0]);
-		(void)setsid();
 		bg->pipe = ends[1];
 	}
 	*ret = take(bg);
@@ -60,6 +59,11 @@ void background_ready(struct background *bg)
 
 	if (bg->pipe < 0)
 		return;
+	/*
+	 * Not before: the kernel tells by the process group that it is an automount
+	 * which mounts here, and makes all others that come by wait for that.
+	 */
+	(void)setsid();
 	/* The directory we were started in is not to be kept busy. */
 	(void)!chdir("/");
 	log_to_syslog();
