@@ -37,13 +37,20 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "backends/cache/store_private.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/path.h"
 
 #define FAMILY_TEXT 16 /* of a key: what all that stands under one identity have in common */
+
+/* The lock file's text, and how long a daemon that ends may take to let go of it. */
+#define HOLDER_ROOM	4200
+#define LEAVING_MS	10000
+#define LEAVING_POLL_MS 20
 
 /* 64 bits each for what stands before the first newline, and for all of it. */
 void store_key(const char *identity, char ret[static KEY_TEXT])
@@ -287,7 +294,7 @@ static void leave(struct store *s, struct entry *e)
 /* The pid in the lock file is for people. The daemon may have forked since it took the lock. */
 static void say_who(struct store *s)
 {
-	char text[4200];
+	char text[HOLDER_ROOM];
 	int n;
 
 	{
@@ -582,35 +589,65 @@ static int scan(struct store *s, struct why *why)
 	return r;
 }
 
-/* Who else has it; the lock file is another daemon's word, so only shown. */
-static int fail_busy(int lockfd, const char *dir, struct why *why)
+/* What the lock file says, which is another daemon's word: `ret_holder` lies in `text`, "" when it is not said. */
+static int read_holder(int lockfd, char text[HOLDER_ROOM], long *ret_pid, const char **ret_holder)
 {
-	char text[4200], *holder, *end;
-	ssize_t n = pread(lockfd, text, sizeof(text) - 1, 0);
+	ssize_t n = pread(lockfd, text, HOLDER_ROOM - 1, 0);
+	char *holder, *end;
 	long pid;
 
 	text[n > 0 ? n : 0] = '\0';
 	pid = strtol(text, &holder, 10);
 	if (pid <= 0 || *holder != '\n')
-		return fail(why, -EBUSY, "store '%s' is in use by another goalfs", dir);
+		return -ENODATA;
 	end = strrchr(++holder, '\n');
 	if (end)
 		*end = '\0';
+	*ret_pid = pid;
+	*ret_holder = holder;
+	return 0;
+}
+
+static int fail_busy(int lockfd, const char *dir, struct why *why)
+{
+	char text[HOLDER_ROOM];
+	const char *holder;
+	long pid;
+
+	if (read_holder(lockfd, text, &pid, &holder) < 0)
+		return fail(why, -EBUSY, "store '%s' is in use by another goalfs", dir);
 	if (!*holder)
 		return fail(why, -EBUSY, "store '%s' is in use by goalfs pid %ld", dir, pid);
 	return fail(why, -EBUSY, "store '%s' is in use by goalfs pid %ld, mounted on '%s'", dir, pid, holder);
 }
 
+/*
+ * umount(8) returns before the daemon has put down what it holds, and the next one
+ * may be there at once (an automount, a restart). Nothing else is mounted where we
+ * are about to, so who says that it is there is on its way out.
+ */
+static bool is_leaving(const struct store *s, int lockfd)
+{
+	char text[HOLDER_ROOM];
+	const char *holder;
+	long pid;
+
+	return s->holder && read_holder(lockfd, text, &pid, &holder) == 0 && strcmp(holder, s->holder) == 0;
+}
+
 static int lock_dir(struct store *s, const char *dir, struct why *why)
 {
 	_cleanup_close_ int fd = openat(s->dirfd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	const int64_t until = lock_now_ms() + LEAVING_MS;
 
 	if (fd < 0)
 		return fail(why, -errno, "store '%s' can't be written: %s", dir, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno == EWOULDBLOCK)
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return fail(why, -errno, "store '%s' can't be locked: %s", dir, strerror(errno));
+		if (!is_leaving(s, fd) || lock_now_ms() >= until)
 			return fail_busy(fd, dir, why);
-		return fail(why, -errno, "store '%s' can't be locked: %s", dir, strerror(errno));
+		(void)usleep(LEAVING_POLL_MS * 1000);
 	}
 	s->lockfd = take_fd(fd);
 	say_who(s);

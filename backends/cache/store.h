@@ -35,7 +35,10 @@ struct store_options {
 
 struct store;
 
-/* -EBUSY, with a sentence naming the holder, when another daemon has it. */
+/*
+ * -EBUSY, with a sentence naming the holder, when another daemon has it. One that has the
+ * same `holder` is taken for our predecessor, and some seconds are left to it to end.
+ */
 int store_open(const struct store_options *options, struct store **ret, struct why *why);
 
 /*

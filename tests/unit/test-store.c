@@ -214,6 +214,24 @@ static void second_daemon_is_told_who_has_it(void **state)
 	assert_int_equal(store_open(&b->options, &b->context.store, &why), 0);
 }
 
+/* On the same mountpoint there is only one at a time: the other one is about to end. */
+static void predecessor_is_given_time_to_end(void **state)
+{
+	struct bench *b = *state;
+	struct why why = { 0 };
+	pid_t pid = start_holder(b, "/mnt/guests"), killer = fork();
+
+	if (killer == 0) {
+		(void)usleep(200 * 1000);
+		(void)kill(pid, SIGKILL);
+		_exit(0);
+	}
+	b->options.holder = "/mnt/guests";
+	assert_int_equal(store_open(&b->options, &b->context.store, &why), 0);
+	(void)waitpid(killer, NULL, 0);
+	(void)waitpid(pid, NULL, 0);
+}
+
 static void lock_survives_going_to_the_background(void **state)
 {
 	struct bench *b = *state;
@@ -237,6 +255,7 @@ static void lock_survives_going_to_the_background(void **state)
 	assert_int_equal(read(ready[0], &c, 1), 1);
 	(void)close(b->context.store->lockfd); /* as the parent's exit does */
 	b->context.store->lockfd = -1;
+	b->options.holder = NULL;
 	assert_int_equal(store_open(&b->options, &second, &why), -EBUSY);
 	(void)snprintf(want, sizeof(want), "store '%s' is in use by goalfs pid %d, mounted on '/m'", b->dir,
 		       pid);
@@ -1295,6 +1314,7 @@ int main(void)
 		TEST(makes_a_private_directory),
 		TEST(refuses_a_directory_that_others_may_write),
 		TEST(second_daemon_is_told_who_has_it),
+		TEST(predecessor_is_given_time_to_end),
 		TEST(lock_survives_going_to_the_background),
 		TEST(litter_is_removed_and_other_files_are_not),
 		TEST(counts_what_it_finds),
