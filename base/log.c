@@ -4,11 +4,14 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <syslog.h>
+#include <unistd.h>
 
 /* Written before the threads start, read by all of them. */
 static atomic_int shown = LOG_NOTE;
-static atomic_bool syslogging;
+static atomic_bool syslogging, journaling;
 
 static const int severity[] = {
 	[LOG_ERROR] = LOG_ERR,
@@ -25,6 +28,17 @@ void log_set_level(enum log_level level)
 bool log_shows(enum log_level level)
 {
 	return (int)level <= shown;
+}
+
+/* Inherited by whoever is started with another standard error, so it is compared. */
+void log_begin(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	journaling = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+		     fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
 void log_to_syslog(void)
@@ -54,6 +68,8 @@ void log_line(enum log_level level, const char *format, ...)
 	keep_to_a_line(line);
 	if (syslogging)
 		syslog(severity[level], "%s", line);
+	else if (journaling)
+		(void)fprintf(stderr, "<%d>%s\n", severity[level], line);
 	else
 		/* One write, so that lines of several threads don't mix. */
 		(void)fprintf(stderr, "goalfs: %s%s\n",

@@ -15,6 +15,12 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_NOTE, LOG_DETAIL };
 void log_set_level(enum log_level level);
 bool log_shows(enum log_level level);
 
+/*
+ * When standard error is the journal, as systemd sets it up for a service
+ * (JOURNAL_STREAM), lines there begin with their level instead of our name: "<4>". First of all.
+ */
+void log_begin(void);
+
 /* From now on lines go to syslog. */
 void log_to_syslog(void);
 
