@@ -6,7 +6,7 @@ _goalfs()
 	local cur prev options
 	cur=${COMP_WORDS[COMP_CWORD]}
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
-	options="--list --list-format --notes --plan --cache-all-templates --print-cache --delete-cache
+	options="--list --list-format --notes --plan --cache-all-templates --print-cache --delete-cache --unmount --wait
 		--cache --no-cache --cache-limit --memory --decoders --formats --gpgkey --fingerprint
 		--no-check-signature --verify --refresh --allow-commands --cacert --options --foreground --verbose --version --help"
 
@@ -31,7 +31,7 @@ _goalfs()
 		mapfile -t COMPREPLY < <(compgen -W "qcow2 raw vmdk vdi vhd vhdx qcow2,raw" -- "$cur")
 		return
 		;;
-	--cache-limit | --memory | --decoders | --fingerprint | --refresh | --notes | --plan | --options | -o)
+	--cache-limit | --memory | --decoders | --fingerprint | --refresh | --wait | --notes | --plan | --options | -o)
 		return
 		;;
 	esac

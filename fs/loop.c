@@ -116,6 +116,9 @@ static void wait_for_end(struct mount *m)
 		mount_tell_ready(m);
 	}
 	notify_stopping(m->notify, "Ending");
+	/* Not after an unmount: then what seems open was closed, and we were not told yet. */
+	if (!fuse_session_exited(m->session))
+		mount_say_open(m);
 }
 
 /* A thread may check the flag just before it reads, so they are interrupted again until they left. */

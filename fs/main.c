@@ -32,6 +32,7 @@
 #include "fs/passthrough.h"
 #include "fs/session.h"
 #include "fs/survey.h"
+#include "fs/unmount.h"
 #include "base/text.h"
 
 /* The least of a store's filesystem that is left free. */
@@ -412,6 +413,8 @@ static int run(const struct options *o, struct why *why)
 		return run_text(o, print_cache, why);
 	case COMMAND_DELETE_CACHE:
 		return delete_cache(o, why);
+	case COMMAND_UNMOUNT:
+		return unmount(o, why);
 	default:
 		return run_mount(o, why);
 	}
@@ -439,6 +442,7 @@ int main(int argc, char **argv)
 	int r;
 
 	hold_standard_streams();
+	log_begin();
 	r = options_parse(argc, argv, &o, &why);
 	if (r < 0) {
 		log_error("%s", why_text(&why, r));

@@ -52,6 +52,9 @@ void mount_thread_done(void);
 struct handle;
 void handle_close(struct mount *m, struct handle *h);
 
+/* Log lines that name who has files open: those are about to lose them. */
+void mount_say_open(struct mount *m);
+
 /* For struct library_options.changed: `arg` is the struct mount. */
 void mount_changed(void *arg, const char *template_name);
 

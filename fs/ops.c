@@ -20,6 +20,7 @@
 #include "fs/passthrough.h"
 #include "fs/readahead.h"
 #include "fs/survey.h"
+#include "fs/unmount.h"
 
 /* What a name stands for changes only with the library, and then the kernel is told. */
 #define LONG_TIME 86400.0
@@ -28,6 +29,9 @@
 
 /* Bytes of data that readahead tells the decoders about. */
 #define READ_AHEAD (96 * MiB)
+
+/* Of the files that are open when the daemon is told to end, so many are named in the log. */
+#define OPEN_SAID_MAX 10
 
 #define XATTR_PLAN     "user.goalfs.plan"
 #define XATTR_VERIFIED "user.goalfs.verified"
@@ -38,6 +42,7 @@ struct handle {
 	struct image *image; /* owns a ref; NULL for a text */
 	struct readahead readahead;
 	bool passes;		     /* reads are the kernel's */
+	pid_t opener;		     /* for the log: the process that has opened it, or 0: a kernel's */
 	struct handle *next, **prev; /* in the mount's list */
 };
 
@@ -371,7 +376,7 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 
 /* Open files. */
 
-static struct handle *handle_new(struct mount *m, struct node *node, struct image *img)
+static struct handle *handle_new(struct mount *m, struct node *node, struct image *img, pid_t opener)
 {
 	struct handle *h = calloc(1, sizeof(*h));
 
@@ -379,6 +384,7 @@ static struct handle *handle_new(struct mount *m, struct node *node, struct imag
 		return NULL;
 	h->node = node;
 	h->image = img;
+	h->opener = opener;
 	readahead_init(&h->readahead, READ_AHEAD);
 	pthread_mutex_lock(&m->lock);
 	h->next = m->handles;
@@ -405,11 +411,25 @@ void handle_close(struct mount *m, struct handle *h)
 	free(h);
 }
 
+void mount_say_open(struct mount *m)
+{
+	unsigned n = 0;
+
+	pthread_mutex_lock(&m->lock);
+	for (struct handle *h = m->handles; h; h = h->next)
+		if (n++ < OPEN_SAID_MAX)
+			log_note("'%s' is still open, by process %ld; who reads it gets errors from now on",
+				 h->node->name, (long)h->opener);
+	pthread_mutex_unlock(&m->lock);
+	if (n > OPEN_SAID_MAX)
+		log_note("and %u more", n - OPEN_SAID_MAX);
+}
+
 /* Consumes the node's ref and, where there is one, the image's. */
 static void reply_open(fuse_req_t req, struct node *node, struct image *img, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
-	struct handle *h = handle_new(m, node, img);
+	struct handle *h = handle_new(m, node, img, fuse_req_ctx(req)->pid);
 
 	if (!h) {
 		image_unref(img);
@@ -795,13 +815,17 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t 
 {
 	struct mount *m = mount_of(req);
 	struct node *node = nodes_get(m->nodes, id);
-	char verdict[VERDICT_TEXT_MAX];
+	char verdict[VERDICT_TEXT_MAX], digits[16];
 	const char *value = NULL;
 
-	if (node && strcmp(name, XATTR_PLAN) == 0)
+	if (id == ROOT_ID && strcmp(name, UNMOUNT_XATTR_DAEMON) == 0) {
+		(void)snprintf(digits, sizeof(digits), "%ld", (long)getpid());
+		value = digits;
+	} else if (node && strcmp(name, XATTR_PLAN) == 0) {
 		value = node->plan;
-	else if (node && strcmp(name, XATTR_VERIFIED) == 0)
+	} else if (node && strcmp(name, XATTR_VERIFIED) == 0) {
 		value = verdict_of(m, node, verdict);
+	}
 	if (value)
 		reply_xattr(req, value, strlen(value), size);
 	else

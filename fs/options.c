@@ -34,7 +34,7 @@ static int set_command(struct options *o, enum command command, const char *subj
 		return 0;
 	if (o->command != COMMAND_MOUNT && command != COMMAND_HELP && command != COMMAND_VERSION)
 		return fail(why, -EINVAL,
-			    "--list, --notes, --plan and the cache's commands exclude each other");
+			    "--list, --notes, --plan, --unmount and the cache's commands exclude each other");
 	o->command = command;
 	o->subject = subject;
 	return 0;
@@ -68,6 +68,11 @@ static int set_print_cache(struct options *o, const char *value, struct why *why
 static int set_delete_cache(struct options *o, const char *value, struct why *why)
 {
 	return set_command(o, COMMAND_DELETE_CACHE, NULL, why);
+}
+
+static int set_unmount(struct options *o, const char *value, struct why *why)
+{
+	return set_command(o, COMMAND_UNMOUNT, NULL, why);
 }
 
 static int set_help(struct options *o, const char *value, struct why *why)
@@ -227,16 +232,26 @@ static int set_verify(struct options *o, const char *value, struct why *why)
 	return fail(why, -EINVAL, "--verify '%s' is none of before, behind, off", value);
 }
 
-static int set_refresh(struct options *o, const char *value, struct why *why)
+static int set_seconds(unsigned *ret, const char *name, const char *value, struct why *why)
 {
 	char *end;
 	unsigned long n = strtoul(value, &end, 10);
 
 	if (*end || end == value || *value == '-' || n > 30 * 86400)
-		return fail(why, -EINVAL, "--refresh '%s' is not a number of seconds up to 30 days, or 0",
+		return fail(why, -EINVAL, "--%s '%s' is not a number of seconds up to 30 days, or 0", name,
 			    value);
-	o->refresh_s = (unsigned)n;
+	*ret = (unsigned)n;
 	return 0;
+}
+
+static int set_refresh(struct options *o, const char *value, struct why *why)
+{
+	return set_seconds(&o->refresh_s, "refresh", value, why);
+}
+
+static int set_wait(struct options *o, const char *value, struct why *why)
+{
+	return set_seconds(&o->wait_s, "wait", value, why);
 }
 
 static int set_cacert(struct options *o, const char *value, struct why *why)
@@ -269,6 +284,9 @@ static const struct option_row rows[] = {
 	{ "cache-all-templates", 0, NULL, "fetch all templates into the cache", set_cache_all, false },
 	{ "print-cache", 0, NULL, "print which templates are in the cache", set_print_cache, false },
 	{ "delete-cache", 0, NULL, "delete what is in the cache", set_delete_cache, false },
+	{ "unmount", 0, NULL, "unmount, and return when the daemon has ended", set_unmount, false },
+	{ "wait", 0, "SECONDS", "with --unmount: how long to wait for those who use it; default 0", set_wait,
+	  false },
 	{ "cache", 0, "DIR",
 	  "keep what was fetched and decoded here; default $XDG_CACHE_HOME/goalfs,\n"
 	  "~/.cache/goalfs, or /var/cache/goalfs for root",
@@ -420,10 +438,12 @@ static int set_default_cache(struct options *o)
 
 static int take_operands(struct options *o, char **operand, size_t n, struct why *why)
 {
-	bool mount = o->command == COMMAND_MOUNT;
+	bool mount = o->command == COMMAND_MOUNT || o->command == COMMAND_UNMOUNT;
 
 	if (o->command == COMMAND_HELP || o->command == COMMAND_VERSION)
 		return 0;
+	if (o->command == COMMAND_UNMOUNT && n != 1)
+		return fail(why, -EINVAL, "--unmount needs one mountpoint: goalfs --unmount MOUNTPOINT");
 	if (mount && n < 1)
 		return fail(why, -EINVAL, "no mountpoint given: goalfs [SOURCE...] MOUNTPOINT");
 	o->n_sources = mount ? n - 1 : n;
@@ -531,6 +551,7 @@ void options_help(void)
 {
 	printf("Usage: goalfs [OPTIONS] [SOURCE...] MOUNTPOINT\n"
 	       "       goalfs --list | --notes TEMPLATE | --plan GOAL  [OPTIONS] [SOURCE...]\n"
+	       "       goalfs --unmount [--wait SECONDS] MOUNTPOINT\n"
 	       "       goalfs --cache-all-templates | --print-cache | --delete-cache  [OPTIONS] [SOURCE...]\n"
 	       "\n"
 	       "Mounts a directory in which every file name is a goal: debian-12@20G.qcow2.\n"

@@ -19,6 +19,7 @@ enum command {
 	COMMAND_CACHE_ALL,
 	COMMAND_PRINT_CACHE,
 	COMMAND_DELETE_CACHE,
+	COMMAND_UNMOUNT,
 	COMMAND_HELP,
 	COMMAND_VERSION,
 };
@@ -46,6 +47,7 @@ struct options {
 	enum verify verify;
 	unsigned refresh_s; /* 0: never */
 	char *ca_file;	    /* owned; NULL: the system's */
+	unsigned wait_s;    /* of --unmount */
 	bool foreground;
 	bool verbose;
 	char *mount_options; /* owned, "" when none: what -o gave that is not ours */

@@ -34,6 +34,22 @@ static void assert_refused(const char *const *args, const char *reason)
 	options_done(&o);
 }
 
+static void test_unmount(void **state)
+{
+	struct options o;
+	struct why why;
+
+	assert_int_equal(parse(&o, &why, ARGS("--unmount", "mnt")), 0);
+	assert_int_equal(o.command, COMMAND_UNMOUNT);
+	assert_string_equal(o.mountpoint, "mnt");
+	assert_int_equal(o.n_sources, 0);
+	assert_int_equal(o.wait_s, 0);
+	options_done(&o);
+	assert_int_equal(parse(&o, &why, ARGS("--unmount", "--wait=30", "mnt")), 0);
+	assert_int_equal(o.wait_s, 30);
+	options_done(&o);
+}
+
 static void test_sources_and_mountpoint(void **state)
 {
 	struct options o;
@@ -167,6 +183,10 @@ static void test_refusals_say_what(void **state)
 	assert_refused(ARGS("-v"), "no mountpoint");
 	assert_refused(ARGS("--list", "--print-cache"), "exclude each other");
 	assert_refused(ARGS("--verify", "later", "a", "b"), "'later'");
+	assert_refused(ARGS("--unmount", "--wait", "soon", "a"), "--wait 'soon' is not a number of seconds");
+	assert_refused(ARGS("--unmount"), "needs one mountpoint");
+	assert_refused(ARGS("--unmount", "a", "b"), "needs one mountpoint");
+	assert_refused(ARGS("--unmount", "--list", "a"), "exclude each other");
 	assert_refused(ARGS("--refresh", "-1", "a", "b"), "'-1'");
 	assert_refused(ARGS("--cacert", "/nowhere", "a", "b"), "'/nowhere': No such file");
 	assert_refused(ARGS("--list", "--notes", "x", "a"), "exclude each other");
@@ -188,6 +208,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sources_and_mountpoint),
+		cmocka_unit_test(test_unmount),
 		cmocka_unit_test(test_mount_options_as_fstab_gives_them),
 		cmocka_unit_test(test_kernel_flags_without_meaning_are_dropped),
 		cmocka_unit_test(test_texts_need_no_mountpoint),
