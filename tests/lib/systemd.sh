@@ -84,6 +84,6 @@ box_start() {
 	done
 	box mkdir -p /usr/local/bin /etc/goalfs
 	box cp "$BOX/goalfs" /usr/local/bin/goalfs
-	box sed -i 's|^\(ExecStart=\)[^ ]*/goalfs |\1/usr/local/bin/goalfs |' "$BOX/units/goalfs@.service"
+	box sed -i 's|^\(Exec[A-Za-z]*=-\{0,1\}\)/[^ ]*/goalfs |\1/usr/local/bin/goalfs |' "$BOX/units/goalfs@.service"
 	box systemctl daemon-reload
 }
