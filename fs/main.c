@@ -327,7 +327,7 @@ static int mount_and_serve(const struct options *o, struct world *w, struct moun
 	survey_end(m->survey);
 	/* The library's thread ends before the session that it notifies. */
 	library_close(take(w->library));
-	fuse_session_unmount(m->session);
+	session_unmount(m, w->mountpoint);
 	return r;
 }
 

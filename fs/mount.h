@@ -26,6 +26,7 @@ struct mount {
 	struct gate *reading;	/* reads pass this gate, */
 	struct gate *resolving; /* names and images that have to be opened this one */
 	struct fuse_session *session;
+	dev_t device; /* of what is in the mount; 0: it could not be told */
 	struct passthrough *passthrough;
 	struct survey *survey;
 	const char *const *formats; /* that readdir shows; NULL-terminated */

@@ -2,13 +2,17 @@
 #include "fs/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "backends/net/net.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "fs/mountpoint.h"
 
 /* Whether fusermount3 would let others in: what it reads, read as it does. */
 static bool may_let_others_in(void)
@@ -92,6 +96,59 @@ static int mount_as(const struct options *o, const char *mountpoint, bool for_ot
 	return mount_failure(o, mountpoint, why);
 }
 
+/* What stands at the mountpoint is ours by its device, which no other mount gets as long as we hold /dev/fuse. */
+static void remember_device(struct mount *m, const char *mountpoint)
+{
+	_cleanup_(mounted_done) struct mounted found = { 0 };
+
+	if (mounted_find(mountpoint, &found, NULL) == 0 && found.is_goalfs)
+		m->device = makedev(found.major, found.minor);
+}
+
+/* Unmounted everywhere. Then the path is not to be touched: the next one may be waiting there, for us to end. */
+static bool has_gone(const struct mount *m)
+{
+	struct pollfd device = { .fd = fuse_session_fd(m->session) };
+
+	return poll(&device, 1, 0) == 1 && device.revents & POLLERR;
+}
+
+static bool is_replaced(const struct mount *m, const char *mountpoint)
+{
+	_cleanup_(mounted_done) struct mounted found = { 0 };
+
+	return m->device && mounted_find(mountpoint, &found, NULL) == 0 &&
+	       makedev(found.major, found.minor) != m->device;
+}
+
+/*
+ * libfuse unmounts unless poll says of the device what it says of a pipe that nobody
+ * reads. It has to be called all the same: only there it frees what it has.
+ */
+static void let_go(struct fuse_session *session)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return;
+	(void)close(ends[0]);
+	if (dup3(ends[1], fuse_session_fd(session), O_CLOEXEC) >= 0)
+		fuse_session_unmount(session);
+	(void)close(ends[1]);
+}
+
+/*
+ * Somebody may have unmounted it, and it lives on in a mount namespace of somebody
+ * else's (a container): then another one may be mounted here by now, and is not ours to take off.
+ */
+void session_unmount(struct mount *m, const char *mountpoint)
+{
+	if (!has_gone(m) && is_replaced(m, mountpoint))
+		let_go(m->session);
+	else
+		fuse_session_unmount(m->session);
+}
+
 /*
  * A library is for everybody, so others are let in wherever that is allowed. Who
  * has said who is let in gets that, or an error.
@@ -113,5 +170,7 @@ int session_mount(const struct options *o, const char *mountpoint, struct mount 
 		log_note("only user %u can look into '%s', since /etc/fuse.conf has no line 'user_allow_other'",
 			 (unsigned)geteuid(), mountpoint);
 	}
+	if (r == 0)
+		remember_device(m, mountpoint);
 	return r;
 }

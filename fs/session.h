@@ -17,4 +17,7 @@
  */
 int session_mount(const struct options *o, const char *mountpoint, struct mount *m, struct why *why);
 
+/* Takes the mount off, whoever uses it, if it is still there. */
+void session_unmount(struct mount *m, const char *mountpoint);
+
 #endif
