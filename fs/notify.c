@@ -65,11 +65,20 @@ static void tell(int fd, const char *message)
 		log_detail("the service manager can't be told: %s", strerror(errno));
 }
 
+/* A line each: what a path holds is not to be taken for another one. */
+static void tell_status(int fd, const char *state, const char *status)
+{
+	_cleanup_free_ char *message = text_new("%s\nSTATUS=%s", state, status);
+
+	for (char *p = message ? message + strlen(state) + 1 : NULL; p && *p; p++)
+		if (*p == '\n')
+			*p = ' ';
+	tell(fd, message);
+}
+
 void notify_ready(int fd, const char *status)
 {
-	_cleanup_free_ char *message = text_new("READY=1\nSTATUS=%s", status);
-
-	tell(fd, message);
+	tell_status(fd, "READY=1", status);
 }
 
 /* The time tells the manager whether this is about the reload that it asked for. */
@@ -86,7 +95,5 @@ void notify_reloading(int fd)
 
 void notify_stopping(int fd, const char *status)
 {
-	_cleanup_free_ char *message = text_new("STOPPING=1\nSTATUS=%s", status);
-
-	tell(fd, message);
+	tell_status(fd, "STOPPING=1", status);
 }

@@ -50,8 +50,8 @@ static void assert_all_is_told(const char *name)
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	notify_ready(fd, "Serving '/mnt'");
 	assert_heard(manager, "READY=1\nSTATUS=Serving '/mnt'");
-	notify_stopping(fd, "held by cp (12)");
-	assert_heard(manager, "STOPPING=1\nSTATUS=held by cp (12)");
+	notify_stopping(fd, "Ending\nREADY=1");
+	assert_heard(manager, "STOPPING=1\nSTATUS=Ending READY=1");
 	(void)close(fd);
 	(void)close(manager);
 }
