@@ -41,8 +41,8 @@ struct handle {
 	struct node *node;   /* owns a ref */
 	struct image *image; /* owns a ref; NULL for a text */
 	struct readahead readahead;
-	bool passes;		     /* reads are the kernel's */
-	pid_t opener;		     /* for the log: the process that has opened it, or 0: a kernel's */
+	bool passes;  /* reads are the kernel's */
+	pid_t opener; /* for the log: the process that has opened it; 0: in no namespace of ours */
 	struct handle *next, **prev; /* in the mount's list */
 };
 

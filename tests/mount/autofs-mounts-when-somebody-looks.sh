@@ -10,6 +10,8 @@ require_prog automount mount.fuse3
 mkdir "$TEST_TMP/bin" "$TEST_TMP/auto"
 cp "$GOALFS" "$TEST_TMP/bin/goalfs"
 mount --bind "$TEST_TMP/bin" /usr/local/bin
+# There is one automount(8) on a machine: this is the one that has its lock and its pipes in here.
+mount -t tmpfs tmpfs /run
 truncate -s 1M "$TEST_LIB/small.raw"
 echo "goals -fstype=fuse.goalfs,cache=$TEST_CACHE :$TEST_LIB" >"$TEST_TMP/map"
 echo "$TEST_TMP/auto file:$TEST_TMP/map" >"$TEST_TMP/master"

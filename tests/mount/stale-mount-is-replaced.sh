@@ -8,7 +8,7 @@ truncate -s 1M "$TEST_LIB/small.raw"
 mount_again() {
 	mount_library
 	n=0
-	until stat --cached=never "$TEST_MNT" >/dev/null 2>&1; do
+	until stat --cached=never "$TEST_MNT/small.raw" >/dev/null 2>&1; do
 		kill -0 "$test_pid" || fail "goalfs ended instead of mounting"
 		n=$((n + 1))
 		[ $n -lt 600 ] || fail "goalfs has not mounted after 30 s"
