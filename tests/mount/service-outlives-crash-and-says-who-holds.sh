@@ -7,10 +7,22 @@ truncate -s 1M "$TEST_LIB/small.raw" "$TEST_LIB/other.raw"
 box_start
 printf 'SOURCES=%s\nMOUNTPOINT=%s\n' "$TEST_LIB" "$TEST_MNT" >"$TEST_TMP/house.conf"
 box cp "$TEST_TMP/house.conf" /etc/goalfs/house.conf
+# What the manual has for servers that keep the mount busy.
+cat >"$BOX/units/server.service" <<-END
+	[Unit]
+	Requires=goalfs@house.service
+	After=goalfs@house.service
+	[Service]
+	Type=oneshot
+	RemainAfterExit=yes
+	ExecStart=/bin/ls $TEST_MNT
+	ExecStop=/bin/mountpoint -q $TEST_MNT
+END
 # The wait is for people, not for this test.
 sed -i 's/--wait=10/--wait=1/' "$BOX/units/goalfs@.service"
 box systemctl daemon-reload
-box systemctl start goalfs@house
+box systemctl start goalfs@house server
+invocation=$(box systemctl show -p InvocationID --value server)
 
 # hold: somebody in there has the file open, and reads it when told so.
 hold() {
@@ -50,8 +62,19 @@ lost "Transport endpoint is not connected"
 box cmp "$TEST_LIB/other.raw" "$TEST_MNT/other.raw"
 assert_equal "$(grep -c " $TEST_MNT " "/proc/$box_init/mountinfo")" 1 "mounts after the restart"
 
+n=0
+until box systemctl -q is-active server; do
+	n=$((n + 1))
+	[ $n -lt 600 ] || fail "the server was not started again: $(box systemctl status server)"
+	sleep 0.05
+done
+[ "$(box systemctl show -p InvocationID --value server)" != "$invocation" ] ||
+	fail "the server was not restarted with the mount"
+
 hold
 box systemctl stop goalfs@house
+assert_equal "$(box systemctl show -p ActiveState -p Result --value server | xargs)" "success inactive" \
+	"what happens to the server at a stop"
 lost "Transport endpoint is not connected"
 box mountpoint -q "$TEST_MNT" && fail "it is still mounted after the stop"
 assert_equal "$(box systemctl show -p Result --value goalfs@house)" success "result of the stop"
