@@ -34,7 +34,7 @@ static int connect_to(const char *name, int *ret, struct why *why)
 {
 	_cleanup_close_ int fd = -1;
 	struct sockaddr_un address;
-	socklen_t len;
+	socklen_t len = 0;
 	int r = parse_address(name, &address, &len, why);
 
 	if (r < 0)
