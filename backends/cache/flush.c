@@ -34,7 +34,7 @@ static struct entry *first_due(const struct store *s, int64_t *ret_when)
 	struct entry *first = NULL;
 
 	*ret_when = INT64_MAX;
-	for (struct entry *e = s->entries; e; e = e->next) {
+	for (struct entry *e = s->open; e; e = e->open_next) {
 		int64_t when = due_at(s, e);
 
 		if (when < *ret_when) {
@@ -78,7 +78,7 @@ static void close_shelf(struct store *s, struct entry *e, struct shelf *shelf)
 
 static void put_away(struct store *s, struct entry *e)
 {
-	struct shelf *shelf = take(e->shelf);
+	struct shelf *shelf = store_set_shelf(s, e, NULL);
 
 	e->busy = true;
 	e->n_there = bits_count(shelf->there);
@@ -146,16 +146,15 @@ void flush_end(struct store *s)
 	}
 	if (s->flusher_started)
 		(void)pthread_join(s->flusher, NULL);
-	for (struct entry *e = s->entries; e; e = e->next) {
+	while (s->open) {
+		struct entry *e = s->open;
 		int r;
 
 		assert(e->users == 0 && e->pins == 0);
-		if (!e->shelf)
-			continue;
 		r = e->dirty_since ? shelf_flush(e->shelf) : 0;
 		if (r < 0)
 			log_warn("store: can't record what is there of '%s': %s", e->shelf->identity,
 				 strerror(-r));
-		close_shelf(s, e, take(e->shelf));
+		close_shelf(s, e, store_set_shelf(s, e, NULL));
 	}
 }

@@ -78,7 +78,7 @@ static bool evict_one(struct store *s, bool with_data)
 		/* From here it is ours: whoever wants to open it waits, and then finds it gone. */
 		e->busy = true;
 		e->dirty_since = 0;
-		shelf = take(e->shelf);
+		shelf = store_set_shelf(s, e, NULL);
 	}
 	log_detail("store: evict %s, %s", e->key, size_human(bytes, e->data_bytes));
 	s->n_evicted += shelf ? bits_count(shelf->there) : e->n_there;
@@ -140,7 +140,7 @@ static bool can_fit(struct store *s, uint64_t count)
 	uint64_t in_use = 0;
 	LOCKED(&s->lock);
 
-	for (const struct entry *e = s->entries; e; e = e->next)
+	for (const struct entry *e = s->open; e; e = e->open_next)
 		if (e->users || e->pins || e->busy)
 			in_use += e->data_bytes + e->other_bytes;
 	return !s->limit || (in_use <= s->limit && count <= s->limit - in_use);

@@ -533,7 +533,7 @@ int shelf_flush(struct shelf *sh)
 	/* A file that somebody unlinked is read to the end, but has no future to speak of. */
 	if (fstat(sh->fd, &st) < 0 || st.st_nlink == 0)
 		return 0;
-	r = store_replace(sh->store, sh->entry, "units", bytes, count);
+	r = store_replace(sh->store, sh->entry, "units", DURABLE, bytes, count);
 	/* Lost meanwhile: then this file must not stay, whoever of the two came last. */
 	if (sh->lost)
 		remove_units(sh);

@@ -304,7 +304,7 @@ void store_sidecar_write(struct store *s, const char *identity, const char *name
 	e = pin_entry(s, key);
 	if (!e)
 		return;
-	r = store_replace(s, e, name, file, file_count);
+	r = store_replace(s, e, name, DURABLE_IF_OLD, file, file_count);
 	if (r < 0)
 		log_detail("store: can't keep sidecar %s of '%s': %s", name, identity, strerror(-r));
 	unpin_entry(s, e);

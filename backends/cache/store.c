@@ -29,6 +29,7 @@
  */
 #include "backends/cache/store.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -88,7 +89,7 @@ static int write_all(int fd, const uint8_t *p, size_t count)
 	return 0;
 }
 
-static int write_synced(int dirfd, const char *file, const void *bytes, size_t count)
+static int write_new(int dirfd, const char *file, const void *bytes, size_t count, bool sync)
 {
 	_cleanup_close_ int fd =
 		openat(dirfd, file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -97,7 +98,7 @@ static int write_synced(int dirfd, const char *file, const void *bytes, size_t c
 	if (fd < 0)
 		return -errno;
 	r = write_all(fd, bytes, count);
-	if (r == 0 && fsync(fd) < 0)
+	if (r == 0 && sync && fsync(fd) < 0)
 		r = -errno;
 	return r;
 }
@@ -119,16 +120,19 @@ static void count(struct store *s, uint64_t *counted, uint64_t before, uint64_t 
 	s->bytes += after - before;
 }
 
-int store_replace(struct store *s, struct entry *e, const char *name, const void *bytes, size_t count_bytes)
+int store_replace(struct store *s, struct entry *e, const char *name, enum durable durable, const void *bytes,
+		  size_t count_bytes)
 {
 	char file[FILE_TEXT], tmp[FILE_TEXT + 16];
 	uint64_t before;
+	bool sync;
 	int r;
 
 	store_file(e, name, file);
 	(void)snprintf(tmp, sizeof(tmp), "%s.%u.tmp", file, atomic_fetch_add(&s->serial, 1));
 	before = disk_bytes(s, file);
-	r = write_synced(s->dirfd, tmp, bytes, count_bytes);
+	sync = durable == DURABLE || before > 0;
+	r = write_new(s->dirfd, tmp, bytes, count_bytes, sync);
 	if (r == 0 && renameat(s->dirfd, tmp, s->dirfd, file) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -136,7 +140,7 @@ int store_replace(struct store *s, struct entry *e, const char *name, const void
 		return r;
 	}
 	count(s, &e->other_bytes, before, disk_bytes(s, file));
-	return fsync(s->dirfd) < 0 ? -errno : 0;
+	return sync && fsync(s->dirfd) < 0 ? -errno : 0;
 }
 
 int store_remove(struct store *s, struct entry *e, const char *name)
@@ -214,12 +218,35 @@ int store_temporary(struct store *s)
 
 /* ---- entries ---- */
 
+/* A key is a hash: its first digits do. All of a family are in one chain. */
+static struct entry **chain_of(struct store *s, const char *key)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < 4; i++)
+		n = n << 4 | (unsigned)(key[i] <= '9' ? key[i] - '0' : key[i] - 'a' + 10);
+	return &s->chain[n % STORE_CHAINS];
+}
+
 static struct entry *find_entry(struct store *s, const char *key)
 {
-	for (struct entry *e = s->entries; e; e = e->next)
+	for (struct entry *e = *chain_of(s, key); e; e = e->chain)
 		if (strcmp(e->key, key) == 0)
 			return e;
 	return NULL;
+}
+
+static void link_entry(struct store *s, struct entry *e)
+{
+	struct entry **chain = chain_of(s, e->key);
+
+	e->chain = *chain;
+	*chain = e;
+	e->next = s->entries;
+	e->prev = &s->entries;
+	if (e->next)
+		e->next->prev = &e->next;
+	s->entries = e;
 }
 
 struct entry *store_entry(struct store *s, const char *key)
@@ -234,18 +261,41 @@ struct entry *store_entry(struct store *s, const char *key)
 	if (!e)
 		return NULL;
 	(void)snprintf(e->key, sizeof(e->key), "%s", key);
-	e->next = s->entries;
-	s->entries = e;
+	link_entry(s, e);
 	return e;
+}
+
+struct shelf *store_set_shelf(struct store *s, struct entry *e, struct shelf *shelf)
+{
+	struct shelf *before = e->shelf;
+
+	if (before) {
+		*e->open_prev = e->open_next;
+		if (e->open_next)
+			e->open_next->open_prev = e->open_prev;
+	}
+	e->shelf = shelf;
+	if (shelf) {
+		e->open_next = s->open;
+		e->open_prev = &s->open;
+		if (e->open_next)
+			e->open_next->open_prev = &e->open_next;
+		s->open = e;
+	}
+	return before;
 }
 
 void store_drop_entry(struct store *s, struct entry *e)
 {
-	struct entry **at = &s->entries;
+	struct entry **at = chain_of(s, e->key);
 
+	assert(!e->shelf);
 	while (*at != e)
-		at = &(*at)->next;
-	*at = e->next;
+		at = &(*at)->chain;
+	*at = e->chain;
+	*e->prev = e->next;
+	if (e->next)
+		e->next->prev = e->prev;
 	s->bytes -= e->data_bytes + e->other_bytes;
 	free(e);
 }
@@ -336,7 +386,7 @@ static bool take_over(struct store *s, struct entry *e)
 			return false;
 		e->busy = true;
 		e->dirty_since = 0;
-		old = take(e->shelf);
+		old = store_set_shelf(s, e, NULL);
 	}
 	shelf_free(old);
 	return true;
@@ -358,7 +408,7 @@ static int load(struct store *s, struct entry *e, const char *identity, struct i
 	LOCKED(&s->lock);
 
 	e->is_fetched = is_fetched(identity);
-	e->shelf = shelf;
+	(void)store_set_shelf(s, e, shelf);
 	e->busy = false;
 	(void)pthread_cond_broadcast(&s->settled);
 	return r;
@@ -460,7 +510,7 @@ static bool next_key(struct store *s, char key[static KEY_TEXT])
 	const struct entry *next = NULL;
 	LOCKED(&s->lock);
 
-	for (const struct entry *e = s->entries; e; e = e->next)
+	for (const struct entry *e = *chain_of(s, key); e; e = e->chain)
 		if (strncmp(e->key, key, FAMILY_TEXT) == 0 && strcmp(e->key, key) > 0 &&
 		    (!next || strcmp(e->key, next->key) < 0))
 			next = e;

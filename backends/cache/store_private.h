@@ -13,6 +13,9 @@
 
 #define KEY_TEXT 33 /* 128 bits in hex, and a NUL */
 
+/* By four digits of a key. An index of 10,000 templates makes twice as many entries. */
+#define STORE_CHAINS 65536
+
 /*
  * One key of the store: all files that begin with it, and its shelf while that is
  * open. Guarded by store->lock, except for what `busy` hands to one thread.
@@ -23,7 +26,9 @@
  *				others wait for store->settled, and look the key up again
  */
 struct entry {
-	struct entry *next;
+	struct entry *next, **prev;	      /* all of the store's */
+	struct entry *chain;		      /* those of one hash */
+	struct entry *open_next, **open_prev; /* those with a shelf */
 	char key[KEY_TEXT];
 	struct timespec used;
 	uint64_t data_bytes, other_bytes; /* on disk: KEY.raw (with what is reserved), the rest */
@@ -31,7 +36,7 @@ struct entry {
 	bool is_fetched;		  /* STORE_FETCHED */
 	unsigned users, pins;
 	bool busy;
-	struct shelf *shelf;
+	struct shelf *shelf; /* set by store_set_shelf only */
 	int64_t dirty_since,
 		dirty_last; /* lock_now_ms() of the first and the last unit not recorded yet; 0: none */
 };
@@ -53,6 +58,8 @@ struct store {
 	pthread_mutex_t lock; /* guards all below */
 	pid_t pid;	      /* that the lock file names */
 	struct entry *entries;
+	struct entry *open; /* few of many: what a lookup, a flush or room for a unit walks through */
+	struct entry *chain[STORE_CHAINS];
 	uint64_t bytes; /* sum of the entries' */
 	pthread_cond_t settled;
 	struct note *notes; /* sidecars of a store that keeps nothing */
@@ -69,14 +76,23 @@ void store_key(const char *identity, char ret[static KEY_TEXT]);
 struct entry *store_entry(struct store *s, const char *key);
 /* Takes it out of the list and frees it; nobody uses it. Call with the lock held. */
 void store_drop_entry(struct store *s, struct entry *e);
+/*
+ * Gives the entry that shelf, or none; returns the one it had, now the caller's. Call with the
+ * lock held.
+ */
+struct shelf *store_set_shelf(struct store *s, struct entry *e, struct shelf *shelf);
 /* "KEY.NAME" */
 #define FILE_TEXT (KEY_TEXT + 64)
 void store_file(const struct entry *e, const char *name, char ret[static FILE_TEXT]);
 /*
  * Replaces KEY.NAME by these bytes: a temporary file, synced, renamed, and the
- * directory synced. Keeps the old one on failure.
+ * directory synced. Keeps the old one on failure. Where losing the file in a crash costs
+ * only the time to find out anew, and its checksum tells if it is whole, syncing would cost
+ * more: it is left out, unless an older file could come back in place of the new one.
  */
-int store_replace(struct store *s, struct entry *e, const char *name, const void *bytes, size_t count);
+enum durable { DURABLE, DURABLE_IF_OLD };
+int store_replace(struct store *s, struct entry *e, const char *name, enum durable durable, const void *bytes,
+		  size_t count);
 /* Removes KEY.NAME. 0, -ENOENT, or another negative errno. */
 int store_remove(struct store *s, struct entry *e, const char *name);
 /* Removes KEY.units for good, then KEY.raw. */
