@@ -13,14 +13,21 @@
  *
  * The pieces' own checks would be a sieve as good, and are part of what is
  * hashed; but there may be none.
+ *
+ * What was proved of one file holds for the next: templates of one library are mostly made
+ * by one tool in one way, and their pieces of zeros are the same bytes. The last few
+ * are remembered for all; they make nothing true that decoding would not.
  */
 #include "backends/decode/zero.h"
 
 #include <errno.h>
 #include <lzma.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
+#include "base/lock.h"
 
 /*
  * LZMA2 makes 1:6500 of zeros, whatever the preset and in front of whatever
@@ -194,6 +201,60 @@ static void search_classes(struct search *s)
 	qsort(s->class, s->n_classes, sizeof(*s->class), compare_classes);
 }
 
+/* ---- what was proved before, of any file ---- */
+
+#define KNOWN	  8
+#define KNOWN_MAX (64 * KiB) /* compressed; zeros of 256 MiB take less */
+
+struct known {
+	int (*decode)(const struct zero_of *of, size_t i, struct sink *sink, struct why *why);
+	struct zero_piece piece; /* but where it was */
+	uint8_t *bytes;		 /* piece.room of them */
+};
+
+/* A function's results, the same for all who ask: the one thing here that belongs to no image. */
+static struct {
+	pthread_mutex_t lock;
+	struct known last[KNOWN];
+	size_t next;
+} known_zeros = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* With the lock held. */
+static bool is_known_as(const struct known *k, const struct zero_of *of, const struct zero_piece *p,
+			const uint8_t *bytes)
+{
+	return k->decode == of->decode && k->piece.size == p->size && k->piece.room == p->room &&
+	       k->piece.length == p->length && k->piece.kind == p->kind &&
+	       memcmp(k->bytes, bytes, p->room) == 0;
+}
+
+static bool is_known(const struct zero_of *of, const struct zero_piece *p, const uint8_t *bytes)
+{
+	LOCKED(&known_zeros.lock);
+
+	for (size_t i = 0; i < KNOWN; i++)
+		if (is_known_as(&known_zeros.last[i], of, p, bytes))
+			return true;
+	return false;
+}
+
+static void note_known(const struct zero_of *of, const struct zero_piece *p, const uint8_t *bytes)
+{
+	uint8_t *copy = p->room <= KNOWN_MAX ? malloc(p->room) : NULL;
+	struct known *k;
+
+	if (!copy)
+		return;
+	memcpy(copy, bytes, p->room);
+	LOCKED(&known_zeros.lock);
+
+	k = &known_zeros.last[known_zeros.next++ % KNOWN];
+	free(k->bytes);
+	*k = (struct known){ of->decode, *p, copy };
+}
+
+/* ---- proving ---- */
+
 /* Ends the decoding at the first byte that is not zero. */
 struct zero_sink {
 	struct sink sink;
@@ -238,14 +299,31 @@ static void note_zero(struct search *s, size_t i)
 	s->zero.bits[i / 8] |= 1 << i % 8;
 }
 
+/* The same, of the piece whose bytes are in s->one; counted alike, so that the map is the same either way. */
+static int prove_first(struct search *s, const struct candidate *c, struct why *why)
+{
+	int r;
+
+	if (is_known(s->of, &c->piece, s->one)) {
+		s->spent += max_u64(c->piece.length, ZERO_DECODE_MIN);
+		return 1;
+	}
+	r = prove_one(s, c->i, why);
+	if (r == 1)
+		note_known(s->of, &c->piece, s->one);
+	return r;
+}
+
 static int prove_class(struct search *s, const struct class *c, struct why *why)
 {
-	int r = prove_one(s, c->first->i, why);
+	int r = read_piece(s, &c->first->piece, s->one, why);
 
+	if (r == 0)
+		r = prove_first(s, c->first, why);
 	if (r <= 0)
 		return r;
 	note_zero(s, c->first->i);
-	r = read_piece(s, &c->first->piece, s->one, why);
+	r = 0;
 	for (size_t i = 1; r == 0 && i < c->n; i++) {
 		const struct zero_piece *p = &c->first[i].piece;
 
