@@ -62,6 +62,11 @@ struct backend {
 	 * input; another negative errno; always with one sentence in `why`.
 	 */
 	int (*open)(const struct opening *opening, struct image *below, struct image **ret, struct why *why);
+	/*
+	 * The size of what `open` would give, off a few reads, for who wants no more. NULL where only
+	 * opening tells. Errors as of `open`.
+	 */
+	int (*size)(const struct opening *opening, struct image *below, uint64_t *ret, struct why *why);
 };
 
 /* NULL when memory ran out. */
@@ -89,6 +94,12 @@ int registry_recall(struct context *context, struct template *t, struct template
 
 /* The file of a template that was met, as an image of its bytes as they are. */
 int registry_open_file(struct context *context, struct template *met, struct image **ret, struct why *why);
+
+/*
+ * The size of what is in a local file, without what it is wrapped in, where a few reads tell;
+ * -EOPNOTSUPP where they don't, or an error.
+ */
+int registry_size(struct context *context, struct template *t, uint64_t *ret, struct why *why);
 
 /* How much of a remote template's file is stored, and how much there is of it; -ENOENT when nothing is known.
  * Asks nobody. */

@@ -310,6 +310,24 @@ int registry_open_file(struct context *context, struct template *met, struct ima
 			 : open_step(&opening, key.chars, /* below= */ NULL, /* early= */ NULL, ret, why);
 }
 
+int registry_size(struct context *context, struct template *t, uint64_t *ret, struct why *why)
+{
+	const struct step step = { .backend = t->codec };
+	const struct opening opening = { context, t, &step };
+	const struct backend *backend = t->codec ? backend_named(t->codec) : NULL;
+	_cleanup_(image_unrefp) struct image *file = NULL;
+	int r;
+
+	if (!t->file || template_is_export(t) || (t->codec && (!backend || !backend->size)))
+		return fail(why, -EOPNOTSUPP, "'%s' has to be opened to tell its size", t->path);
+	r = registry_open_file(context, t, &file, why);
+	if (r == 0 && backend)
+		r = backend->size(&opening, file, ret, why);
+	else if (r == 0)
+		*ret = file->size;
+	return r;
+}
+
 int registry_fetched(struct context *context, struct template *t, uint64_t *ret_there, uint64_t *ret_all)
 {
 	return t->url ? http_fetched(context, t, ret_there, ret_all) : -ENOENT;

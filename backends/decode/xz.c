@@ -304,6 +304,18 @@ int xz_open(const struct opening *opening, struct image *below, struct image **r
 	return 0;
 }
 
+static int xz_size(const struct opening *opening, struct image *below, uint64_t *ret, struct why *why)
+{
+	const struct xz_limits limits = limits_of(opening->context);
+	struct xz_table table = { 0 };
+	int r = xz_table_read(below, &limits, &table, why);
+
+	if (r == 0)
+		*ret = table.size;
+	xz_table_done(&table);
+	return r;
+}
+
 static void xz_offer(const struct tags *state, const struct tags *want, struct offers *o)
 {
 	struct offer x;
@@ -321,4 +333,5 @@ const struct backend xz_backend = {
 	.name = "xz",
 	.offer = xz_offer,
 	.open = xz_open,
+	.size = xz_size,
 };
