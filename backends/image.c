@@ -35,6 +35,11 @@ struct image *image_ref_alive(struct image *img)
 	return NULL;
 }
 
+bool image_is_shared(struct image *img)
+{
+	return atomic_load_explicit(&img->refs, memory_order_acquire) > 1;
+}
+
 void image_unref(struct image *img)
 {
 	/* A loop, not a recursion: closing one may be the last ref of the next. */

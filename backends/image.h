@@ -190,6 +190,8 @@ void image_init(struct image *img, const struct image_ops *ops, uint64_t size, s
 struct image *image_ref(struct image *img);
 /* A ref, or NULL when the last one has been given back already: for lists that hold no refs. */
 struct image *image_ref_alive(struct image *img);
+/* Whether somebody besides the caller holds a ref, just now. */
+bool image_is_shared(struct image *img);
 void image_unref(struct image *img); /* accepts NULL; the last one closes, then unrefs the image below */
 DEFINE_CLEANUP(struct image *, image_unref);
 

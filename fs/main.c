@@ -282,6 +282,8 @@ static void ready(void *arg)
 
 static void mount_done(struct mount *m)
 {
+	if (m->context)
+		store_when_scarce(m->context->store, NULL, NULL);
 	/* Files that were open when the mount ended. */
 	while (m->handles)
 		handle_close(m, m->handles);
@@ -348,7 +350,10 @@ static int open_mount(const struct options *o, struct world *w, struct mount *m,
 	m->nodes = nodes_new(store_dirfd(w->context.store));
 	m->reading = gate_new(LOOP_READING);
 	m->resolving = gate_new(LOOP_RESOLVING);
-	return m->nodes && m->reading && m->resolving ? 0 : -ENOMEM;
+	if (!m->nodes || !m->reading || !m->resolving)
+		return -ENOMEM;
+	store_when_scarce(w->context.store, mount_scarce, m);
+	return 0;
 }
 
 static int run_mount(const struct options *o, struct why *why)

@@ -62,6 +62,9 @@ void mount_changed(void *arg, const char *template_name);
 /* For struct verdicts_options.rejected: the kernel forgets what was served of that file. */
 void mount_rejected(void *arg, const char *identity);
 
+/* For store_when_scarce. */
+bool mount_scarce(void *arg);
+
 /*
  * Answers requests until the directory is unmounted or SIGTERM or SIGINT comes; at
  * SIGHUP the library is read again. All of them must be blocked in the calling thread. Returns 0 or a negative errno.

@@ -414,6 +414,34 @@ int nodes_each(struct nodes *nodes, const char *template_name,
 	return r;
 }
 
+/* The image of the least recently used node that nobody else holds; the caller's now. NULL: there is none. */
+static struct image *take_unused(struct nodes *nodes)
+{
+	struct image *img = NULL;
+
+	pthread_mutex_lock(&nodes->lock);
+	for (struct node *node = nodes->oldest; node; node = node->newer)
+		if (!image_is_shared(node->image)) {
+			img = take(node->image);
+			idle_remove(nodes, node);
+			break;
+		}
+	pthread_mutex_unlock(&nodes->lock);
+	return img;
+}
+
+bool nodes_close_unused(struct nodes *nodes)
+{
+	struct image *closing;
+	bool any = false;
+
+	while ((closing = take_unused(nodes))) {
+		image_unref(closing);
+		any = true;
+	}
+	return any;
+}
+
 void nodes_close_images(struct nodes *nodes)
 {
 	struct image *closing;

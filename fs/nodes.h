@@ -13,6 +13,7 @@
  * it or somebody holds a ref. One lock, never held across I/O but the journal's append.
  */
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -96,6 +97,12 @@ uint64_t node_id(const char *name, const char *identity);
  */
 int nodes_each(struct nodes *nodes, const char *template_name,
 	       void (*fn)(void *arg, uint64_t id, const char *name), void *arg);
+
+/*
+ * Closes the images that nobody has open: they stay open for whoever comes back, but not at the
+ * cost of who is here. Returns whether there were any.
+ */
+bool nodes_close_unused(struct nodes *nodes);
 
 /* Closes all idle images, so that the store may be closed. */
 void nodes_close_images(struct nodes *nodes);

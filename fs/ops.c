@@ -968,3 +968,12 @@ void mount_rejected(void *arg, const char *identity)
 
 	(void)nodes_each(rejection.m->nodes, NULL, forget_pages, &rejection);
 }
+
+/* A full store. */
+
+bool mount_scarce(void *arg)
+{
+	struct mount *m = arg;
+
+	return nodes_close_unused(m->nodes);
+}

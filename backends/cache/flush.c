@@ -4,7 +4,9 @@
  * closes shelves that nobody uses any more, so that no reader and no lookup waits
  * for a disk to sync. A shelf is recorded when its last image is closed, when no
  * unit came for a while, and at the latest some time after the first that came:
- * what a crash costs is the making of those again, never a wrong byte.
+ * what a crash costs is the making of those again, never a wrong byte. It also asks for
+ * what nobody reads to be closed when room is wanted and all is in use: whoever
+ * wanted the room is in the middle of something.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -91,6 +93,24 @@ static void put_away(struct store *s, struct entry *e)
 	(void)pthread_cond_broadcast(&s->settled);
 }
 
+/* With the lock held, which it gives up meanwhile. */
+static void tell_scarce(struct store *s)
+{
+	bool closed;
+
+	s->is_scarce = false;
+	if (!s->scarce)
+		return;
+	s->is_telling = true;
+	(void)pthread_mutex_unlock(&s->lock);
+	closed = s->scarce(s->scarce_arg);
+	(void)pthread_mutex_lock(&s->lock);
+	s->is_telling = false;
+	if (closed)
+		s->full_until = 0;
+	(void)pthread_cond_broadcast(&s->settled);
+}
+
 static void *run(void *arg)
 {
 	struct store *s = arg;
@@ -100,7 +120,9 @@ static void *run(void *arg)
 		int64_t when;
 		struct entry *e = first_due(s, &when);
 
-		if (!e)
+		if (s->is_scarce)
+			tell_scarce(s);
+		else if (!e)
 			(void)pthread_cond_wait(&s->work, &s->lock);
 		else if (when > lock_now_ms())
 			lock_cond_wait_until(&s->work, &s->lock, when);
@@ -114,7 +136,7 @@ static void *run(void *arg)
 
 void flush_wake(struct store *s)
 {
-	if (!s->keeps || s->ending)
+	if ((!s->keeps && !s->scarce) || s->ending)
 		return;
 	/* Without a thread what is there is recorded at the end; the next daemon only has more to make. */
 	if (!s->flusher_started)
@@ -134,6 +156,26 @@ void flush_dirty(struct shelf *sh)
 		return;
 	sh->entry->dirty_since = sh->entry->dirty_last;
 	flush_wake(s);
+}
+
+void flush_scarce(struct store *s)
+{
+	LOCKED(&s->lock);
+
+	if (!s->scarce || s->is_scarce)
+		return;
+	s->is_scarce = true;
+	flush_wake(s);
+}
+
+void store_when_scarce(struct store *s, bool (*scarce)(void *arg), void *arg)
+{
+	LOCKED(&s->lock);
+
+	while (s->is_telling)
+		(void)pthread_cond_wait(&s->settled, &s->lock);
+	s->scarce = scarce;
+	s->scarce_arg = arg;
 }
 
 void flush_end(struct store *s)

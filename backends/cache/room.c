@@ -11,7 +11,8 @@
  * FETCHED_GRACE later. Sidecars are small and save much: they go only when no data
  * is left to evict and the bytes would not fit otherwise.
  *
- * When nothing is left to evict, room_take says -ENOSPC, and nothing is stored.
+ * When nothing is left to evict, room_take says -ENOSPC, and nothing is stored. Then whoever
+ * keeps images open that nobody reads is asked to close them (store_when_scarce).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -146,7 +147,7 @@ static bool can_fit(struct store *s, uint64_t count)
 	return !s->limit || (in_use <= s->limit && count <= s->limit - in_use);
 }
 
-int room_take(struct store *s, struct entry *e, uint64_t count)
+static int take_or_fail(struct store *s, struct entry *e, uint64_t count)
 {
 	struct statvfs fs;
 
@@ -166,6 +167,15 @@ int room_take(struct store *s, struct entry *e, uint64_t count)
 	s->bytes += count;
 	e->data_bytes += count;
 	return 0;
+}
+
+int room_take(struct store *s, struct entry *e, uint64_t count)
+{
+	int r = take_or_fail(s, e, count);
+
+	if (r < 0)
+		flush_scarce(s);
+	return r;
 }
 
 void room_give(struct store *s, struct entry *e, uint64_t count)

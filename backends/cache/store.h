@@ -72,6 +72,13 @@ int store_sidecar_read(struct store *store, const char *identity, const char *na
 void store_sidecar_write(struct store *store, const char *identity, const char *name, unsigned version,
 			 const void *bytes, size_t count);
 
+/*
+ * `scarce` is called when room was wanted and nothing is left to evict: who keeps images open
+ * that nobody reads may close them. It returns whether it did. Called on a thread of the store's
+ * own, without its locks; no more once this has returned for another one, or for NULL.
+ */
+void store_when_scarce(struct store *store, bool (*scarce)(void *arg), void *arg);
+
 /* Drops all that nobody has open. */
 void store_clear(struct store *store);
 

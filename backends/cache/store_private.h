@@ -68,6 +68,10 @@ struct store {
 	pthread_cond_t work; /* for the flusher */
 	pthread_t flusher;
 	bool flusher_started, ending;
+
+	bool (*scarce)(void *arg); /* store_when_scarce */
+	void *scarce_arg;
+	bool is_scarce, is_telling; /* it is to be called, it is running */
 };
 
 /* store.c */
@@ -124,6 +128,7 @@ bool room_evict_sidecars(struct store *s);
 /* flush.c */
 void flush_dirty(struct shelf *sh); /* a unit was added */
 void flush_wake(struct store *s);   /* something to do; call with the lock held */
+void flush_scarce(struct store *s); /* nothing is left to evict */
 void flush_end(struct store *s);    /* ends the thread, flushes and closes all shelves */
 
 /* sidecar.c */
