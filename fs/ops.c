@@ -302,6 +302,30 @@ static void lookup_run(struct gate_work *work)
 	free(r);
 }
 
+/*
+ * What need not pass the gate, where others may wait for servers: what the index promises, and
+ * names that it doesn't know. True when it was answered.
+ */
+static bool answer_at_once(fuse_req_t req, const struct goal *goal, const char *name)
+{
+	_cleanup_(resolved_done) struct resolved resolved = { 0 };
+	struct mount *m = mount_of(req);
+	struct why why = { "" };
+	struct node *node;
+	int r = resolve_at_once(m->context, m->library, goal, &resolved, &why);
+
+	if (r == -ENOENT)
+		refuse_lookup(req, name, r, &why);
+	if (r < 0)
+		return r == -ENOENT;
+	node = nodes_add(m->nodes, name, &resolved);
+	if (node)
+		reply_node(req, node, entry_lifetime(m, name, node));
+	else
+		refuse_lookup(req, name, -ENOMEM, &why);
+	return true;
+}
+
 /* A node that is there already and stands for the same template: no need to pass the gate. */
 static struct node *known_node(struct mount *m, const struct goal *goal, const char *name)
 {
@@ -327,6 +351,8 @@ static void look_up_name(fuse_req_t req, const char *name)
 		reply_node(req, node, LONG_TIME);
 		return;
 	}
+	if (answer_at_once(req, &goal, name))
+		return;
 	r.name = strdup(name);
 	if (!r.name)
 		fuse_reply_err(req, ENOMEM);

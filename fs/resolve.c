@@ -407,35 +407,63 @@ static bool is_as_listed(const struct goal *goal, const struct template *t)
 	return t->size && t->format && strcmp(t->format, "raw") == 0 && tags_is(&goal->want, "format", "raw");
 }
 
-/*
- * Whether a raw image of the size that the index says can be promised unopened. Of a remote template
- * the index has promised a checksum. A local one's file is here, and says itself what it unpacks to:
- * to look for its zeros as well, and to begin a file in the store, takes longer than all else that
- * a long listing asks for.
- */
-static bool is_promise_enough(struct context *context, struct template *t)
+static bool is_rejected(struct context *context, struct template *t)
 {
+	char verdict[VERDICT_TEXT_MAX];
+	const char *text = resolve_verdict(context, t, verdict);
+
+	return text && strcmp(text, "rejected") == 0;
+}
+
+static void promise_as_listed(struct template *t, struct resolved *ret)
+{
+	ret->size = t->size;
+	ret->template = template_ref(t);
+}
+
+int resolve_at_once(struct context *context, struct library *library, const struct goal *goal,
+		    struct resolved *ret, struct why *why)
+{
+	_cleanup_(template_unrefp) struct template *t = NULL;
+	int r;
+
+	if (goal->kind != GOAL_IMAGE)
+		return -EAGAIN;
+	r = library_find(library, goal->template, goal->arch, &t, why);
+	if (r < 0)
+		return r;
+	if (!t->url || !t->claim || !is_as_listed(goal, t) || is_rejected(context, t))
+		return -EAGAIN;
+	promise_as_listed(t, ret);
+	return 0;
+}
+
+/*
+ * A local template's file is here, and may say itself what it unpacks to: to look for its zeros
+ * as well, and to begin a file in the store, takes longer than all else that a long listing asks for.
+ */
+static bool is_promised_by_file(struct context *context, struct library *library, const struct goal *goal,
+				struct resolved *ret)
+{
+	_cleanup_(template_unrefp) struct template *t = NULL;
 	uint64_t size;
 
-	if (t->url)
-		return t->claim;
-	return registry_size(context, t, &size, NULL) == 0 && size == t->size;
+	if (library_find(library, goal->template, goal->arch, &t, NULL) < 0 || t->url ||
+	    !is_as_listed(goal, t) || registry_size(context, t, &size, NULL) < 0 || size != t->size ||
+	    is_rejected(context, t))
+		return false;
+	promise_as_listed(t, ret);
+	return true;
 }
 
 int resolve_promise(struct context *context, struct library *library, const char *name, struct resolved *ret,
 		    struct why *why)
 {
 	_cleanup_(goal_done) struct goal goal = { 0 };
-	_cleanup_(template_unrefp) struct template *t = NULL;
-	char verdict[VERDICT_TEXT_MAX];
 
 	if (goal_parse(name, &goal, NULL) == 0 && goal.kind == GOAL_IMAGE &&
-	    library_find(library, goal.template, goal.arch, &t, NULL) == 0 && is_as_listed(&goal, t) &&
-	    is_promise_enough(context, t) &&
-	    strcmp(resolve_verdict(context, t, verdict) ?: "", "rejected") != 0) {
-		ret->size = t->size;
-		ret->template = take(t);
+	    (resolve_at_once(context, library, &goal, ret, NULL) == 0 ||
+	     is_promised_by_file(context, library, &goal, ret)))
 		return 0;
-	}
 	return resolve_name(context, library, name, TO_LOOK, ret, why);
 }

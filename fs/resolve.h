@@ -37,11 +37,19 @@ int resolve_to_read(struct context *context, struct library *library, const char
 
 /*
  * The same for a lookup, which may take the index's word for a remote template that
- * promises a checksum: its raw image of the size that the index says is not
- * opened, nor its server asked, until somebody opens the file.
+ * promises a checksum, and for a local one whose file says the same size: its raw image of
+ * the size that the index says is not opened, nor its server asked, until somebody
+ * opens the file.
  */
 int resolve_promise(struct context *context, struct library *library, const char *name, struct resolved *ret,
 		    struct why *why);
+
+/*
+ * As much of that as takes no opening of a file, and no asking: 0, -ENOENT when there is no such
+ * template, or -EAGAIN when resolve_promise has to find out. `ret` as of resolve.
+ */
+int resolve_at_once(struct context *context, struct library *library, const struct goal *goal,
+		    struct resolved *ret, struct why *why);
 
 /* What makes the result this and no other: the template, or a text's content. Borrowed. */
 const char *resolved_identity(const struct resolved *r);
