@@ -12,7 +12,8 @@
 /* Images that nobody has open stay open for a while, this many of them: nfsd and shells come back. */
 #define MOST_IDLE 64
 
-#define N_CHAINS 4096
+/* Of some entries each with 100,000 templates listed; pages that no hash falls into are never touched. */
+#define N_CHAINS 65536
 
 /* A name that the journal knows. */
 struct known {

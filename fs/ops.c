@@ -792,6 +792,22 @@ static bool add_entry(fuse_req_t req, char *buf, size_t size, size_t *used, cons
 	return true;
 }
 
+/* The first entry behind the cookie: a long listing is asked for in hundreds of pieces. */
+static size_t first_behind(const struct listing *l, uint64_t cookie)
+{
+	size_t low = 0, high = l->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (l->entry[mid].cookie <= cookie)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 static void op_readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t after, struct fuse_file_info *fi)
 {
 	const struct listing *l = (const struct listing *)(uintptr_t)fi->fh;
@@ -806,10 +822,9 @@ static void op_readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t after, 
 	}
 	room = (cookie >= 1 || add_entry(req, buf, size, &used, ".", ROOT_ID, S_IFDIR, 1)) &&
 	       (cookie >= 2 || add_entry(req, buf, size, &used, "..", ROOT_ID, S_IFDIR, 2));
-	for (size_t i = 0; i < l->n && room; i++)
-		if (l->entry[i].cookie > cookie)
-			room = add_entry(req, buf, size, &used, l->entry[i].name, l->entry[i].id, S_IFREG,
-					 l->entry[i].cookie);
+	for (size_t i = first_behind(l, cookie); i < l->n && room; i++)
+		room = add_entry(req, buf, size, &used, l->entry[i].name, l->entry[i].id, S_IFREG,
+				 l->entry[i].cookie);
 	fuse_reply_buf(req, buf, used);
 }
 

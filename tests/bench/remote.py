@@ -75,12 +75,12 @@ def start(*command):
 
 
 class Server:
-    def __init__(self, work, top, is_far):
+    def __init__(self, work, top, is_far, rate=RATE):
         self.log = work / "nginx/access.log"
         self.link = None
         self.nginx, self.port = start("sh", TOP / "tests/lib/nginx.sh", "run", work / "nginx", top)
         if is_far:
-            self.link, self.port = start(sys.executable, TOP / "tests/lib/link.py", "--delay-ms", DELAY_MS, "--rate", RATE,
+            self.link, self.port = start(sys.executable, TOP / "tests/lib/link.py", "--delay-ms", DELAY_MS, "--rate", rate,
                                          self.port)
         self.url = f"http://127.0.0.1:{self.port}"
 
