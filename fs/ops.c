@@ -852,13 +852,28 @@ static const char *verdict_of(struct mount *m, const struct node *node, char buf
 	return resolve_verdict(m->context, t, buf);
 }
 
+/*
+ * Labels and access lists there are none of, on any file. Who hears ENODATA asks for them again of each
+ * file: two requests a line of ls -l. EOPNOTSUPP it takes for an answer for the whole mount.
+ */
+static bool is_never_there(const char *name)
+{
+	return strncmp(name, "security.", strlen("security.")) == 0 ||
+	       strncmp(name, "system.", strlen("system.")) == 0;
+}
+
 static void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 {
 	struct mount *m = mount_of(req);
-	struct node *node = nodes_get(m->nodes, id);
 	char verdict[VERDICT_TEXT_MAX], digits[16];
 	const char *value = NULL;
+	struct node *node;
 
+	if (is_never_there(name)) {
+		fuse_reply_err(req, EOPNOTSUPP);
+		return;
+	}
+	node = nodes_get(m->nodes, id);
 	if (id == ROOT_ID && strcmp(name, UNMOUNT_XATTR_DAEMON) == 0) {
 		(void)snprintf(digits, sizeof(digits), "%ld", (long)getpid());
 		value = digits;
