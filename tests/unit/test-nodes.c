@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "fs/nodes.h"
+#include "tests/unit/memimage.h"
 
 static int dirfd = -1;
 static char dir[] = "/tmp/goalfs-nodes-XXXXXX";
@@ -79,6 +80,42 @@ static void test_a_node_lives_until_it_is_forgotten(void **state)
 	assert_null(nodes_get(nodes, id));
 	nodes_forget(nodes, id, 1); /* once too often: harmless */
 	nodes_free(nodes);
+}
+
+/* The node that stands for an image of its own, which the caller may hold, too. */
+static struct node *add_image(struct nodes *nodes, struct template *t, const char *name, struct image *img)
+{
+	struct resolved r = { .template = template_ref(t), .image = img, .size = img->size };
+	struct node *node = nodes_add(nodes, name, &r);
+
+	assert_non_null(node);
+	resolved_done(&r);
+	return node;
+}
+
+static void test_images_that_nobody_has_open_are_closed(void **state)
+{
+	char name[] = "t", identity[] = "sha512:1";
+	struct template t = { .name = name, .stands_for = identity, .refs = 1 };
+	struct nodes *nodes = nodes_new(-1);
+	struct node *open = add_image(nodes, &t, "t.raw", memimage_new("x", 1, 512));
+	struct node *unused = add_image(nodes, &t, "t.qcow2", memimage_new("x", 1, 1024));
+	struct image *held = node_image(nodes, open);
+
+	assert_non_null(held);
+	assert_true(nodes_close_unused(nodes));
+	assert_null(node_image(nodes, unused));
+	assert_false(nodes_close_unused(nodes));
+	image_unref(held);
+	held = node_image(nodes, open);
+	assert_non_null(held);
+	image_unref(held);
+	assert_true(nodes_close_unused(nodes));
+	assert_null(node_image(nodes, open));
+	node_put(nodes, open);
+	node_put(nodes, unused);
+	nodes_free(nodes);
+	assert_int_equal(t.refs, 1);
 }
 
 static void count_name(void *arg, uint64_t id, const char *name)
@@ -224,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_name_same_content_same_id),
 		cmocka_unit_test(test_a_node_lives_until_it_is_forgotten),
+		cmocka_unit_test(test_images_that_nobody_has_open_are_closed),
 		cmocka_unit_test(test_a_change_is_told_to_aliases_of_that_name),
 		cmocka_unit_test(test_many_are_told_of_a_change),
 		cmocka_unit_test_setup(test_ids_are_known_after_a_restart, forget_journal),

@@ -1084,6 +1084,51 @@ static void what_is_in_use_is_not_evicted(void **state)
 	image_unref(&other->image);
 }
 
+/* What a mount would keep open for a while, in case somebody comes back. */
+struct lingering {
+	struct image *image;
+	atomic_uint calls;
+};
+
+static bool close_lingering(void *arg)
+{
+	struct lingering *l = arg;
+	const bool any = l->image != NULL;
+
+	image_unref(take(l->image));
+	l->calls++;
+	return any;
+}
+
+static void wait_for_calls(struct lingering *l, unsigned n)
+{
+	while (l->calls < n)
+		(void)usleep(1000);
+}
+
+static void what_lingers_is_closed_when_room_is_wanted(void **state)
+{
+	struct bench *b = *state;
+	struct unitimage *gone = unitimage_new(6 * MiB, MiB, 2);
+	struct lingering lingering = { NULL, 0 };
+
+	b->options.limit = 8 * MiB;
+	b->zero_every = 0;
+	bench_open(b, 6 * MiB, MiB);
+	lingering.image = bench_cache(b, "gone", gone);
+	assert_reads_all(lingering.image, gone);
+	store_when_scarce(b->context.store, close_lingering, &lingering);
+	assert_reads(b->cache, b->below, 0, 3 * MiB); /* there is no room for all of it, so far */
+	wait_for_calls(&lingering, 1);
+	/* The next that are made find that what was closed can go. */
+	for (uint64_t n = 0; bench_figures(b).units_evicted == 0; n++)
+		assert_reads(b->cache, b->below, n % 6 * MiB, MiB);
+	assert_int_equal(bench_figures(b).units_evicted, 6);
+	assert_reads_all(b->cache, b->below);
+	store_when_scarce(b->context.store, NULL, NULL);
+	image_unref(&gone->image);
+}
+
 static void temporary_store_evicts_too(void **state)
 {
 	struct bench *b = *state;
@@ -1342,6 +1387,7 @@ int main(void)
 		TEST(evicts_the_least_recently_used_down_to_the_low_mark),
 		TEST(remembers_over_a_restart_what_was_used_last),
 		TEST(what_is_in_use_is_not_evicted),
+		TEST(what_lingers_is_closed_when_room_is_wanted),
 		TEST(temporary_store_evicts_too),
 		TEST(evicting_takes_the_sidecars_last),
 		TEST(sidecars_go_where_nothing_fits_otherwise),

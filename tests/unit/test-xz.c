@@ -402,6 +402,25 @@ static void test_almost_zero_is_data(void **state)
 	assert_zero_map("a.xz", 1);
 }
 
+/* The map is the same, and the pieces are not decoded again, which would read them again. */
+static void test_zeros_proved_in_one_file_are_known_in_the_next(void **state)
+{
+	_cleanup_bytes_ struct bytes first = { 0 }, second = { 0 };
+	_cleanup_(image_unrefp) struct image *a = NULL, *b = NULL;
+	struct why why;
+
+	/* Blocks of a size that no other test has. */
+	sh("{ head -c 4M /dev/zero; cat mixed; } | xz --block-size=996KiB -c > a.xz");
+	sh("{ head -c 4M /dev/zero; tac mixed; } | xz --block-size=996KiB -c > b.xz");
+	first = load("a.xz");
+	second = load("b.xz");
+	assert_int_equal(open_bytes(first.p, first.n, &a, &why), 0);
+	assert_int_equal(open_bytes(second.p, second.n, &b, &why), 0);
+	assert_true(testimage_count(b->below).reads < testimage_count(a->below).reads);
+	assert_zero_map("a.xz", 4);
+	assert_zero_map("b.xz", 4);
+}
+
 static void test_proving_zeros_is_bounded(void **state)
 {
 	_cleanup_(image_unrefp) struct image *img = NULL;
@@ -1228,6 +1247,7 @@ int main(void)
 		cmocka_unit_test(test_all_zero),
 		cmocka_unit_test(test_equal_blocks_of_ones_are_data),
 		cmocka_unit_test(test_almost_zero_is_data),
+		cmocka_unit_test(test_zeros_proved_in_one_file_are_known_in_the_next),
 		cmocka_unit_test(test_proving_zeros_is_bounded),
 		cmocka_unit_test(test_equal_hash_is_no_proof),
 		cmocka_unit_test(test_damaged_zeros_are_data),
