@@ -5,14 +5,14 @@
 . "${0%/*}/../lib/common.sh"
 load=$TEST_TOP/tests/lib/load.py
 mkdir "$TEST_TMP/made" "$TEST_TMP/known"
-"$load" templates "$TEST_TMP/made" 16 12
+"$load" templates "$TEST_TMP/made" 16 8
 mv "$TEST_TMP"/made/*.xz "$TEST_LIB"
 
 # What is known: the raw goals' bytes are the templates', the others' those of a mount that nobody disturbs.
 mount_library
 n=0
 while [ $n -lt 16 ]; do
-	format=$(echo "raw qcow2 vmdk vdi vhd vhdx raw raw@16M@expand=none" | cut -d ' ' -f $((n % 8 + 1)))
+	format=$(echo "raw qcow2 vmdk vdi vhd vhdx raw raw@10M@expand=none" | cut -d ' ' -f $((n % 8 + 1)))
 	case $format in
 	raw@*) goal="t-$n@${format#raw@}.raw" ;;
 	*) goal="t-$n.$format" ;;
@@ -24,8 +24,8 @@ done
 umount_library
 rm -r "$TEST_CACHE"
 
-mount_library -v --cache-limit 64M --memory 128M
-"$load" read "$TEST_MNT" "$TEST_TMP/known" --seconds 12 --pid "$test_pid" --hup 2 >"$TEST_TMP/figures" ||
+mount_library -v --cache-limit 48M --memory 128M
+"$load" read "$TEST_MNT" "$TEST_TMP/known" --seconds 10 --pid "$test_pid" --hup 2 >"$TEST_TMP/figures" ||
 	fail "$(cat "$TEST_TMP/figures")"
 cat "$TEST_TMP/figures"
 # Sanitizers keep freed memory and shadows of all of it.
@@ -37,4 +37,4 @@ fi
 umount_library
 grep -q 'store: evict' "$TEST_LOG" || fail "nothing was evicted: this was no load"
 kib=$(du -sk "$TEST_CACHE" | cut -f 1)
-[ "$kib" -lt $((80 << 10)) ] || fail "the store holds $kib KiB"
+[ "$kib" -lt $((64 << 10)) ] || fail "the store holds $kib KiB"
