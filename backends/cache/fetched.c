@@ -182,10 +182,11 @@ static bool fetched_is_stale(struct image *img)
 static void fetched_describe(struct image *img, struct text *t)
 {
 	const struct fetched *f = (struct fetched *)img;
+	const char *url = f->object.final_url ?: f->object.url;
 	char there[SIZE_TEXT_MAX], all[SIZE_TEXT_MAX];
 
-	text_add(t, "    %s, %s of %s fetched%s\n", f->object.final_url ?: f->object.url,
-		 size_human(there, fetched_bytes(img)), size_human(all, img->size),
+	text_add(t, "    %.*s, %s of %s fetched%s\n", NET_URL_TEXT(url), size_human(there, fetched_bytes(img)),
+		 size_human(all, img->size),
 		 f->object.has_ranges ? "" : ", from a server that sends all or nothing");
 }
 

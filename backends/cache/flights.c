@@ -290,7 +290,8 @@ int flights_place(struct fetched *f, uint64_t chunk, const void *bytes, size_t c
 static void give_up_ranges(struct fetched *f)
 {
 	if (!f->flights.no_ranges)
-		log_note("'%s': the server knows no ranges, so all of it is fetched", f->object.url);
+		log_note("'%.*s': the server knows no ranges, so all of it is fetched",
+			 NET_URL_TEXT(f->object.url));
 	f->flights.no_ranges = true;
 }
 
@@ -313,7 +314,8 @@ static int on_head(void *arg, const struct net_head *head, struct why *why)
 		return r;
 	fl->is_misplaced = head->offset != fl->run.from * FETCH_CHUNK;
 	if (fl->is_misplaced)
-		return fail(why, -ERANGE, "'%s' is sent whole, whatever part is asked for", head->url);
+		return fail(why, -ERANGE, "'%.*s' is sent whole, whatever part is asked for",
+			    NET_URL_TEXT(head->url));
 	if (!head->is_range && fl->run.end < fetched_chunks(f))
 		take_all(f, fl);
 	return 0;
@@ -387,8 +389,8 @@ static int judge_end(const struct fetched *f, const struct flight *fl, int error
 			    " bytes, now it does not reach to %" PRIu64,
 			    f->object.url, f->object.length, fl->at * FETCH_CHUNK);
 	if (error == 0 && fl->at < fl->run.end)
-		return fail(why, -EIO, "'%s' ended after %" PRIu64 " of %" PRIu64 " bytes", f->object.url,
-			    fl->at * FETCH_CHUNK + fl->count, f->object.length);
+		return fail(why, -EIO, "'%.*s' ended after %" PRIu64 " of %" PRIu64 " bytes",
+			    NET_URL_TEXT(f->object.url), fl->at * FETCH_CHUNK + fl->count, f->object.length);
 	return error;
 }
 
@@ -520,7 +522,8 @@ static int wait_for(struct fetched *f, struct waiter *w)
 		lost = patience_lost();
 		(void)pthread_mutex_lock(&fs->lock);
 		if (lost)
-			return fail(&w->why, -EINTR, "given up waiting for '%s'", f->object.url);
+			return fail(&w->why, -EINTR, "given up waiting for '%.*s'",
+				    NET_URL_TEXT(f->object.url));
 	}
 	return 0;
 }
@@ -532,7 +535,8 @@ int flights_await(struct fetched *f, struct run_of_chunks run, struct why *why)
 	LOCKED(&f->flights.lock);
 
 	if (f->is_stale)
-		return fail(why, -ESTALE, "'%s' changed on its server while it was in use", f->object.url);
+		return fail(why, -ESTALE, "'%.*s' changed on its server while it was in use",
+			    NET_URL_TEXT(f->object.url));
 	add_waiter(&f->flights, &w);
 	raise_flight(f, run.from);
 	r = wait_for(f, &w);

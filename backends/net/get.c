@@ -16,6 +16,8 @@
 struct get {
 	struct net_body body;
 	size_t limit, room;
+	bool (*look)(const void *head, size_t count); /* NULL once it has looked */
+	uint64_t length;			      /* that was announced; 0: none was */
 
 	pthread_mutex_t lock;
 	pthread_cond_t done;
@@ -50,9 +52,18 @@ static int make_room(struct get *g, size_t count)
 	return 0;
 }
 
+static int check_length(const struct get *g, struct why *why)
+{
+	return g->length > g->limit
+		       ? fail(why, -EFBIG, "'%.*s' should be small and is %" PRIu64 " bytes, more than %zu",
+			      NET_URL_TEXT(g->body.url), g->length, g->limit)
+		       : 0;
+}
+
 static int get_head(void *arg, const struct net_head *head, struct why *why)
 {
 	struct get *g = arg;
+	int r;
 
 	if (text_copy(&g->body.url, head->url) < 0 || text_copy(&g->body.etag, head->etag) < 0 ||
 	    text_copy(&g->body.last_modified, head->last_modified) < 0)
@@ -60,10 +71,23 @@ static int get_head(void *arg, const struct net_head *head, struct why *why)
 	g->body.unchanged = head->unchanged;
 	if (head->unchanged)
 		return 0;
-	if (head->has_length && head->length > g->limit)
-		return fail(why, -EFBIG, "'%.200s' should be small and is %" PRIu64 " bytes, more than %zu",
-			    head->url, head->length, g->limit);
-	return make_room(g, min_u64(g->limit, FIRST_ROOM));
+	g->length = head->has_length ? head->length : 0;
+	r = g->look ? 0 : check_length(g, why);
+	return r < 0 ? r : make_room(g, min_u64(g->limit, FIRST_ROOM));
+}
+
+/* Once, when there is enough to see. */
+static int get_look(struct get *g, bool is_all, struct why *why)
+{
+	bool (*look)(const void *, size_t) = g->look;
+
+	if (!look || (!is_all && g->body.count < GET_LOOK))
+		return 0;
+	g->look = NULL;
+	if (!look(g->body.bytes ?: "", min_u64(g->body.count, GET_LOOK)))
+		return fail(why, -EMEDIUMTYPE, "'%.*s' is something else than it should be",
+			    NET_URL_TEXT(g->body.url));
+	return check_length(g, why);
 }
 
 static int get_data(void *arg, const void *buf, size_t count, uint64_t offset, struct why *why)
@@ -72,14 +96,14 @@ static int get_data(void *arg, const void *buf, size_t count, uint64_t offset, s
 	int r;
 
 	if (count > g->limit - g->body.count)
-		return fail(why, -EFBIG, "'%.200s' should be small and has more than %zu bytes", g->body.url,
-			    g->limit);
+		return fail(why, -EFBIG, "'%.*s' should be small and has more than %zu bytes",
+			    NET_URL_TEXT(g->body.url), g->limit);
 	r = make_room(g, g->body.count + count);
 	if (r < 0)
 		return r;
 	memcpy(g->body.bytes + g->body.count, buf, count);
 	g->body.count += count;
-	return 0;
+	return get_look(g, /* is_all= */ false, why);
 }
 
 static void get_done(void *arg, int error, const struct why *why)
@@ -90,6 +114,8 @@ static void get_done(void *arg, int error, const struct why *why)
 	g->is_done = true;
 	g->error = error;
 	g->why = *why;
+	if (error == 0 && !g->body.unchanged)
+		g->error = get_look(g, /* is_all= */ true, &g->why);
 	(void)pthread_cond_signal(&g->done);
 }
 
@@ -129,10 +155,10 @@ static int run(struct get *g, struct net *net, const struct net_request *request
 	return g->error;
 }
 
-int net_get(struct net *net, const struct net_request *request, size_t limit, struct net_body *ret,
-	    struct why *why)
+int net_get_if(struct net *net, const struct net_request *request, size_t limit,
+	       bool (*look)(const void *head, size_t count), struct net_body *ret, struct why *why)
 {
-	struct get g = { .limit = limit, .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct get g = { .limit = limit, .look = look, .lock = PTHREAD_MUTEX_INITIALIZER };
 	int r;
 
 	assert(!net_is_here(net));
@@ -147,4 +173,10 @@ int net_get(struct net *net, const struct net_request *request, size_t limit, st
 		g.body.bytes[g.body.count] = '\0';
 	*ret = g.body;
 	return 0;
+}
+
+int net_get(struct net *net, const struct net_request *request, size_t limit, struct net_body *ret,
+	    struct why *why)
+{
+	return net_get_if(net, request, limit, /* look= */ NULL, ret, why);
 }

@@ -153,6 +153,15 @@ void net_body_done(struct net_body *body);
 int net_get(struct net *net, const struct net_request *request, size_t limit, struct net_body *ret,
 	    struct why *why);
 
+/*
+ * The same, if it is wanted: `look` sees the first bytes, GET_LOOK of them or all there
+ * are, on the engine's thread. When it returns false the transfer ends with
+ * -EMEDIUMTYPE, however large the object is.
+ */
+#define GET_LOOK 512
+int net_get_if(struct net *net, const struct net_request *request, size_t limit,
+	       bool (*look)(const void *head, size_t count), struct net_body *ret, struct why *why);
+
 /* Figures for tests and the bench. */
 struct net_figures {
 	uint64_t requests; /* sent, those of redirects and tries included */
@@ -168,6 +177,13 @@ bool net_is_url(const char *text);
  * password. malloc'ed; what is no URL is copied. NULL when memory ran out.
  */
 char *net_url_shown(const char *url);
+
+/* For "%.*s" in a sentence: of a URL without user and password, what stands before the query, and not too much. */
+#define NET_URL_TEXT(url) net_url_text(url), url
+int net_url_text(const char *url);
+
+/* The same for people: no more of a query than that there is one, since tokens stand there, and no fragment. */
+char *net_url_brief(const char *url);
 
 /*
  * `path` relative to the object at `base`: what stands up to the base's last '/'

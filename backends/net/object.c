@@ -71,9 +71,10 @@ int object_new(const char *url, const struct net_head *head, struct object *ret,
 	int r;
 
 	if (!head->has_length)
-		return fail(why, -EOPNOTSUPP, "the server does not say how long '%s' is", head->url);
+		return fail(why, -EOPNOTSUPP, "the server does not say how long '%.*s' is",
+			    NET_URL_TEXT(head->url));
 	if (head->length == 0)
-		return fail(why, -EBADMSG, "'%s' is empty", head->url);
+		return fail(why, -EBADMSG, "'%.*s' is empty", NET_URL_TEXT(head->url));
 	r = object_fill(url, head, &o);
 	if (r < 0)
 		return r;
@@ -95,14 +96,16 @@ static bool is_strong(const char *etag)
 int object_check(const struct object *o, const struct net_head *head, struct why *why)
 {
 	if (head->has_length && head->length != o->length)
-		return fail(why, -ESTALE, "'%s' changed on its server: it had %" PRIu64 " bytes, now %" PRIu64,
-			    o->url, o->length, head->length);
+		return fail(why, -ESTALE,
+			    "'%.*s' changed on its server: it had %" PRIu64 " bytes, now %" PRIu64,
+			    NET_URL_TEXT(o->url), o->length, head->length);
 	if (!same_text(o->etag, head->etag))
-		return fail(why, -ESTALE, "'%s' changed on its server: its ETag was %s, now it is %s", o->url,
-			    o->etag ?: "missing", head->etag ?: "missing");
+		return fail(why, -ESTALE, "'%.*s' changed on its server: its ETag was %s, now it is %s",
+			    NET_URL_TEXT(o->url), o->etag ?: "missing", head->etag ?: "missing");
 	if (!is_strong(o->etag) && !same_text(o->last_modified, head->last_modified))
-		return fail(why, -ESTALE, "'%s' changed on its server: it was of %s, now it is of %s", o->url,
-			    o->last_modified ?: "no date", head->last_modified ?: "no date");
+		return fail(why, -ESTALE, "'%.*s' changed on its server: it was of %s, now it is of %s",
+			    NET_URL_TEXT(o->url), o->last_modified ?: "no date",
+			    head->last_modified ?: "no date");
 	return 0;
 }
 

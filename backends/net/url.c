@@ -309,6 +309,30 @@ char *net_url_shown(const char *url)
 	return at ? text_new("%.*s%s", (int)(host - url), url, at + 1) : strdup(url);
 }
 
+int net_url_text(const char *url)
+{
+	size_t n = strcspn(url, "?#");
+
+	return (int)(n < QUOTE_MAX ? n : QUOTE_MAX);
+}
+
+char *net_url_brief(const char *url)
+{
+	char *shown = net_url_shown(url);
+	_cleanup_free_ char *whole = NULL;
+	size_t n;
+
+	if (!shown || !net_is_url(shown))
+		return shown;
+	n = strcspn(shown, "?#");
+	if (shown[n] != '?') {
+		shown[n] = '\0';
+		return shown;
+	}
+	whole = shown;
+	return text_new("%.*s?...", (int)n, whole);
+}
+
 /* What the server may understand as a way up or out, however it was written. */
 static bool leads_out(const char *path)
 {

@@ -12,131 +12,46 @@
  */
 #include "backends/source/http.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "backends/cache/fetched.h"
 #include "backends/cache/lock.h"
 #include "backends/costs.h"
 #include "backends/library/library.h"
+#include "backends/net/first.h"
 #include "base/bytes.h"
 #include "base/log.h"
-#include "base/patience.h"
 
 #define SIDECAR "object"
 
+static_assert(FIRST_BYTES == FETCH_CHUNK, "what the first request brings is the first chunk");
+
 /* ---- asking ---- */
-
-/* A first answer, waited for. */
-struct ask {
-	pthread_mutex_t lock;
-	pthread_cond_t moved;
-	const char *url, *shown;
-	struct object *object; /* filled in by `head`; owned */
-	uint8_t *chunk;	       /* FETCH_CHUNK bytes */
-	size_t count;
-	bool unchanged;
-	bool is_done; /* guarded, like what follows */
-	int error;
-	struct why why;
-};
-
-static int on_head(void *arg, const struct net_head *head, struct why *why)
-{
-	struct ask *a = arg;
-
-	a->unchanged = head->unchanged;
-	return a->unchanged ? 0 : object_new(a->url, head, a->object, why);
-}
-
-/*
- * From a server without ranges more comes than was asked for; it is not wanted
- * now. Else the answer ends by itself, and its connection serves the next request.
- */
-static int on_data(void *arg, const void *buf, size_t count, uint64_t offset, struct why *why)
-{
-	struct ask *a = arg;
-	size_t n = min_u64(count, FETCH_CHUNK - a->count);
-
-	memcpy(a->chunk + a->count, buf, n);
-	a->count += n;
-	return a->count == FETCH_CHUNK && !a->object->has_ranges ? -ECANCELED : 0;
-}
-
-static void on_done(void *arg, int error, const struct why *why)
-{
-	struct ask *a = arg;
-	LOCKED(&a->lock);
-
-	if (error == -ECANCELED && a->count == FETCH_CHUNK)
-		error = 0;
-	a->error = error;
-	a->why = *why;
-	a->is_done = true;
-	(void)pthread_cond_broadcast(&a->moved);
-}
-
-static const struct net_events events = { on_head, on_data, on_done };
-
-static int ask_wait(struct net *net, struct ask *a, struct net_transfer *transfer, struct why *why)
-{
-	LOCKED(&a->lock);
-
-	for (bool cancelled = false; !a->is_done;) {
-		bool lost;
-
-		lock_cond_wait_until(&a->moved, &a->lock, lock_now_ms() + PATIENCE_POLL_MS);
-		if (a->is_done)
-			break;
-		(void)pthread_mutex_unlock(&a->lock);
-		lost = patience_lost();
-		(void)pthread_mutex_lock(&a->lock);
-		if (lost && !cancelled && !a->is_done) {
-			net_cancel(net, transfer);
-			cancelled = true;
-		}
-	}
-	if (a->error == -ECANCELED)
-		return fail(why, -EINTR, "given up waiting for '%s'", a->shown);
-	if (a->error < 0 && why)
-		*why = a->why;
-	return a->error;
-}
 
 /* Asks for the first chunk, unless the object still is `known` (may be NULL). */
 static int ask_server(struct context *context, const struct template *t, const struct object *known,
-		      struct ask *a, struct why *why)
+		      struct net_first *ret, struct why *why)
 {
 	const struct net_request request = {
 		.url = t->url,
 		.proxy = t->proxy,
-		.length = FETCH_CHUNK,
 		.unless_etag = known ? known->etag : NULL,
 		.unless_modified = known && !known->etag ? known->last_modified : NULL,
 		.priority = NET_WAITED_FOR,
 	};
-	struct net_transfer *transfer;
-	int r;
 
-	a->url = t->url;
-	a->shown = t->path;
-	(void)pthread_mutex_init(&a->lock, NULL);
-	lock_cond_init(&a->moved);
-	r = net_start(context->net, &request, &events, a, &transfer, why);
-	if (r == 0)
-		r = ask_wait(context->net, a, transfer, why);
-	(void)pthread_cond_destroy(&a->moved);
-	(void)pthread_mutex_destroy(&a->lock);
-	/* 416, for a range that begins with the first byte. */
-	return r == -ERANGE ? fail(why, -EBADMSG, "'%s' is empty", t->path) : r;
+	return net_first(context->net, &request, t->path, ret, why);
 }
 
 /* ---- what is remembered ---- */
 
 static char *sidecar_identity(const struct template *t)
 {
-	return text_new("object:%s", t->path);
+	_cleanup_free_ char *url = net_url_shown(t->url);
+
+	return url ? text_new("object:%s", url) : NULL;
 }
 
 static void remember(struct context *context, const struct template *t, const struct object *o)
@@ -150,17 +65,17 @@ static void remember(struct context *context, const struct template *t, const st
 
 static int recall(struct context *context, const struct template *t, struct object *ret)
 {
-	_cleanup_free_ char *key = sidecar_identity(t);
+	_cleanup_free_ char *key = sidecar_identity(t), *url = net_url_shown(t->url);
 	_cleanup_free_ void *bytes = NULL;
 	size_t count;
 	int r;
 
-	if (!key)
+	if (!key || !url)
 		return -ENOMEM;
 	r = store_sidecar_read(context->store, key, SIDECAR, OBJECT_VERSION, &bytes, &count);
 	if (r == 0)
 		r = object_unpack(bytes, count, ret);
-	if (r == 0 && strcmp(ret->url, t->path) != 0) {
+	if (r == 0 && strcmp(ret->url, url) != 0) {
 		object_done(ret);
 		r = -ENOENT;
 	}
@@ -193,40 +108,28 @@ static int new_fetched(struct context *context, const struct template *met, cons
  * be a template is not remembered: it may be a page that somebody on the way has put
  * in its place.
  */
-static int meet_new(struct context *context, struct template *t, struct ask *a, struct template **ret,
+static int meet_new(struct context *context, struct template *t, struct net_first *first, struct template **ret,
 		    struct why *why)
 {
 	_cleanup_(image_unrefp) struct image *img = NULL;
-	struct object *o = take(a->object);
-	int r;
+	int r = template_meet(t, take(first->object), ret, why);
 
-	memcpy(o->head, a->chunk, min_u64(a->count, OBJECT_HEAD));
-	r = template_meet(t, o, ret, why);
 	if (r < 0)
 		return r;
 	remember(context, t, (*ret)->object);
 	/* Its first chunk goes into the store; if it can't, it will be asked for once more. */
-	(void)new_fetched(context, *ret, a->chunk, a->count, &img, NULL);
+	(void)new_fetched(context, *ret, first->bytes, first->count, &img, NULL);
 	return 0;
-}
-
-static void ask_done(struct ask *a)
-{
-	object_free(a->object);
-	free(a->chunk);
 }
 
 static int ask_and_meet(struct context *context, struct template *t, struct object **known,
 			struct template **ret, struct why *why)
 {
-	_cleanup_(ask_done) struct ask a = {
-		.object = calloc(1, sizeof(struct object)),
-		.chunk = calloc(1, FETCH_CHUNK),
-	};
-	int r = a.object && a.chunk ? ask_server(context, t, *known, &a, why) : -ENOMEM;
+	_cleanup_(net_first_done) struct net_first first = { 0 };
+	int r = ask_server(context, t, *known, &first, why);
 
-	if (r == 0 && !a.unchanged)
-		return meet_new(context, t, &a, ret, why);
+	if (r == 0 && !first.unchanged)
+		return meet_new(context, t, &first, ret, why);
 	if (!*known)
 		return r == 0 ? fail(why, -EPROTO, "'%s' is said to be unchanged, but was not known", t->path)
 			      : r;
@@ -274,16 +177,13 @@ int http_meet(struct context *context, struct template *t, struct template **ret
 
 int http_recheck(struct context *context, struct template *t, struct template *met, struct why *why)
 {
-	_cleanup_(ask_done) struct ask a = {
-		.object = calloc(1, sizeof(struct object)),
-		.chunk = calloc(1, FETCH_CHUNK),
-	};
+	_cleanup_(net_first_done) struct net_first first = { 0 };
 	_cleanup_(template_unrefp) struct template *again = NULL;
-	int r = a.object && a.chunk ? ask_server(context, t, met->object, &a, why) : -ENOMEM;
+	int r = ask_server(context, t, met->object, &first, why);
 
-	if (r < 0 || a.unchanged)
+	if (r < 0 || first.unchanged)
 		return r;
-	r = meet_new(context, t, &a, &again, why);
+	r = meet_new(context, t, &first, &again, why);
 	return r < 0 ? r : strcmp(again->identity, met->identity) != 0;
 }
 
