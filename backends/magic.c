@@ -2,6 +2,7 @@
 #include "backends/magic.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* Where a row stands for more than one value of a byte, `mask` takes the rest away from the first one. */
 struct row {
@@ -21,6 +22,18 @@ static bool is_bzip2(const uint8_t *head, size_t count)
 static bool is_qcow1(const uint8_t *head, size_t count)
 {
 	return count >= 8 && get_be32(head + 4) == 1;
+}
+
+/* What comes from a server in place of a file: nothing begins so that a machine could boot. */
+static bool is_page(const uint8_t *head, size_t count)
+{
+	static const char *const begins[] = { "<!doctype", "<html", "<?xml" };
+
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
+		if (count >= strlen(begins[i]) &&
+		    strncasecmp((const char *)head, begins[i], strlen(begins[i])) == 0)
+			return true;
+	return false;
 }
 
 static const struct row rows[] = {
@@ -49,6 +62,7 @@ static const struct row rows[] = {
 	{ 0, 4, "LZIP", { MAGIC_UNREADABLE, "lzip data" } },
 	{ 0, 4, "\x04\x22\x4d\x18", { MAGIC_UNREADABLE, "lz4 data" } },
 	{ 0, 4, "Rar!", { MAGIC_UNREADABLE, "rar data" } },
+	{ 0, 1, "<", { MAGIC_UNREADABLE, "a page of HTML or XML" }, is_page },
 	{ 32 * KiB + 1, 5, "CD001", { MAGIC_FORMAT, "iso" } },
 };
 

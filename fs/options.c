@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backends/net/net.h"
 #include "base/size.h"
 #include "planner/goal.h"
 #include "base/text.h"
@@ -446,6 +447,9 @@ static int take_operands(struct options *o, char **operand, size_t n, struct why
 		return fail(why, -EINVAL, "--unmount needs one mountpoint: goalfs --unmount MOUNTPOINT");
 	if (mount && n < 1)
 		return fail(why, -EINVAL, "no mountpoint given: goalfs [SOURCE...] MOUNTPOINT");
+	/* The sentence does not quote it: a password may stand in it. */
+	if (mount && net_is_url(operand[n - 1]))
+		return fail(why, -EINVAL, "no mountpoint given behind the URL: goalfs [SOURCE...] MOUNTPOINT");
 	o->n_sources = mount ? n - 1 : n;
 	o->mountpoint = mount ? operand[n - 1] : NULL;
 	/* mount(8) always passes a source on. */
@@ -555,8 +559,9 @@ void options_help(void)
 	       "       goalfs --cache-all-templates | --print-cache | --delete-cache  [OPTIONS] [SOURCE...]\n"
 	       "\n"
 	       "Mounts a directory in which every file name is a goal: debian-12@20G.qcow2.\n"
-	       "SOURCE is a directory of templates, or a virt-builder index (a path or URL). Without\n"
-	       "one the sources are those of virt-builder's repos.d directories, and of goalfs' own.\n"
+	       "SOURCE is a directory of templates, or the path or URL of a virt-builder index or of\n"
+	       "one template's file (https://server/f.iso#sha256=HEX). Without one the sources are\n"
+	       "those of virt-builder's repos.d directories, and of goalfs' own.\n"
 	       "\n");
 	for (size_t i = 0; i < N_ROWS; i++)
 		help_row(&rows[i]);

@@ -53,7 +53,7 @@ static bool has_option(const char *options, const char *name)
 
 static int new_session(const struct options *o, bool for_others, struct mount *m, struct why *why)
 {
-	_cleanup_free_ char *shown = net_url_shown(o->n_sources ? o->sources[0] : "goalfs");
+	_cleanup_free_ char *shown = net_url_brief(o->n_sources ? o->sources[0] : "goalfs");
 	_cleanup_free_ char *source = shown ? escape_option(shown) : NULL;
 	_cleanup_free_ char *options =
 		text_new("ro,nosuid,nodev,default_permissions,subtype=goalfs,fsname=%s%s%s%s", source ?: "",

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "backends/library/ending.h"
 #include "backends/library/private.h"
 #include "base/log.h"
 
@@ -95,29 +94,30 @@ static int read_names(struct scan *scan, struct file_names *names, struct why *w
 	return r;
 }
 
-static struct template *new_template(const struct file_name *file)
+int scan_ended(struct scan *scan, struct template *t, const char *relative, const struct ending *ending)
 {
-	const char *format = file->ending.format;
-	struct template *t = template_new();
+	const size_t n = scan->n;
+	int r;
 
-	if (!t)
-		return NULL;
-	t->name = strndup(file->name, file->ending.base);
-	t->arch = strdup(library_host_arch());
-	t->format = format ? strdup(format) : NULL;
-	t->revision = 1;
-	if (t->name && t->arch && (!format || t->format))
-		return t;
-	template_unref(t);
-	return NULL;
+	if (ending->is_export)
+		return scan_export(scan, t, relative);
+	r = scan_file(scan, t, relative, "");
+	if (r < 0 || scan->n == n)
+		return r;
+	/* The ending is a promise; what breaks it (a download that failed, an HTML page) is no raw disk. */
+	if (ending->codec && (!scan->t[n]->codec || strcmp(scan->t[n]->codec, ending->codec) != 0)) {
+		complain(&scan->complaints, "'%s' ends in %s, but it is not %s data", scan->t[n]->path,
+			 strrchr(scan->t[n]->path, '.'), ending->codec);
+		template_unref(scan->t[--scan->n]);
+	}
+	return 0;
 }
 
 static int scan_name(struct scan *scan, const struct file_name *file)
 {
-	_cleanup_(template_unrefp) struct template *t = new_template(file);
+	_cleanup_(template_unrefp) struct template *t =
+		template_by_name(file->name, file->ending.base, file->ending.format);
 	char q[QUOTE_MAX];
-	size_t n = scan->n;
-	int r;
 
 	if (!t)
 		return -ENOMEM;
@@ -128,18 +128,7 @@ static int scan_name(struct scan *scan, const struct file_name *file)
 			 scan->source->shown, quote(q, file->name, strlen(file->name)));
 		return 0;
 	}
-	if (file->ending.is_export)
-		return scan_export(scan, take(t), file->name);
-	r = scan_file(scan, take(t), file->name, "");
-	if (r < 0 || scan->n == n)
-		return r;
-	/* The ending is a promise; what breaks it (a download that failed, an HTML page) is no raw disk. */
-	if (file->ending.codec && (!scan->t[n]->codec || strcmp(scan->t[n]->codec, file->ending.codec) != 0)) {
-		complain(&scan->complaints, "'%s' ends in %s, but it is not %s data", scan->t[n]->path,
-			 strrchr(scan->t[n]->path, '.'), file->ending.codec);
-		template_unref(scan->t[--scan->n]);
-	}
-	return 0;
+	return scan_ended(scan, take(t), file->name, &file->ending);
 }
 
 int directory_scan(struct scan *scan, struct why *why)

@@ -211,6 +211,28 @@ static void call_changed(const struct library *lib, struct names *names)
 			lib->changed(lib->arg, names->name[i]);
 }
 
+static struct template *find_exact(const struct catalogue *c, const char *name, const char *arch);
+
+/*
+ * A file that was given by itself was given to be seen. Of two with one name only
+ * one is; among the entries of indexes that is what revisions and orders are for.
+ */
+static void complain_of_hidden(struct library *lib, const struct catalogue *c)
+{
+	struct complaints complaints = COMPLAINTS_NONE;
+
+	for (size_t i = 0; i < lib->n_sources; i++) {
+		const struct source *s = &lib->source[i];
+		const struct template *t = s->is_single && s->n ? s->t[0] : NULL;
+		const struct template *seen = t ? find_exact(c, t->name, t->arch) : NULL;
+
+		if (seen && seen != t)
+			complain(&complaints, "'%s' is not shown: '%s' has the name '%s', too", t->path,
+				 seen->path, t->name);
+	}
+	complaints_say(&complaints, &lib->said);
+}
+
 int library_renew(struct library *lib, bool tell)
 {
 	_cleanup_(catalogue_unrefp) struct catalogue *new = NULL, *old = NULL;
@@ -219,6 +241,7 @@ int library_renew(struct library *lib, bool tell)
 
 	if (r < 0)
 		return r;
+	complain_of_hidden(lib, new);
 	old = library_catalogue(lib);
 	names_of_change(old, new, &names);
 	(void)pthread_mutex_lock(&lib->lock);
@@ -394,6 +417,7 @@ void library_close(struct library *lib)
 	for (size_t i = 0; i < lib->n_sources; i++)
 		source_done(&lib->source[i]);
 	free(lib->source);
+	complaints_done(&lib->said);
 	catalogue_unref(lib->now);
 	closep(&lib->bell);
 	(void)pthread_mutex_destroy(&lib->lock);

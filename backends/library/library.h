@@ -4,7 +4,7 @@
 
 /*
  * The library: the catalogue of templates, out of one or more sources (a
- * directory of template files, a virt-builder index). It knows names and facts
+ * directory of template files, a virt-builder index, a single file). It knows names and facts
  * about files, and opens them; what is in them it doesn't know.
  *
  * Threads: all functions may be called from any thread. A template is constant
@@ -27,6 +27,7 @@ struct notes {
 };
 
 struct object;	    /* backends/net/object.h */
+struct net_first;   /* backends/net/first.h */
 struct json_object; /* json-c's */
 
 struct template
@@ -57,7 +58,7 @@ struct template
 	char *codec; /* by the file's first bytes, the outermost one; NULL: none */
 
 	/* The file, as it was when the library was read. */
-	char *path;	/* for people: as the user would name it */
+	char *path;	/* for people: as the user would name it; of a URL without password and query */
 	uint64_t bytes; /* its length */
 	struct timespec mtime;
 	/* Who may read it: its goals show no more than it does itself. */
@@ -78,7 +79,7 @@ struct template
 	 * is met (template_met), codec, bytes, object and identity are not known, and
 	 * format is what the index says.
 	 */
-	char *url;	       /* NULL: a local file. Not to be shown: `path` is the same without a password */
+	char *url;	       /* NULL: a local file. Not to be shown: a password may stand in it */
 	char *proxy;	       /* net_request's; NULL: as the environment says */
 	struct object *object; /* what was met; owned; NULL before */
 	/*
@@ -93,6 +94,12 @@ struct template
 	 * besides. An index that says something else of the same file gives other goals. NULL: meet it first.
 	 */
 	char *stands_for;
+
+	/*
+	 * Of one that is a source by itself: what its server said that would be something else of
+	 * another file. NULL when it was not asked, or says nothing of the kind.
+	 */
+	char *seen;
 
 	/*
 	 * Of one on an NBD server: its file, NAME.nbd, holds nothing but where that is; both
@@ -124,6 +131,12 @@ int template_meet(struct template *t, struct object *object, struct template **r
  */
 int template_meeting_begin(struct template *t, struct template **ret);
 void template_meeting_end(struct template *t);
+
+/*
+ * What its source was told of it when it was read, if that is a single file: true once,
+ * for whoever meets it first and would else have to ask the same.
+ */
+bool template_take_first(struct template *t, struct net_first *ret);
 
 /* What it would be if it was this object; the same, but nothing is noted. */
 int template_as_met(const struct template *t, struct object *object, struct template **ret, struct why *why);

@@ -11,6 +11,8 @@
 #include "backends/library/kept.h"
 #include "backends/library/private.h"
 #include "backends/library/simplestreams.h"
+#include "backends/magic.h"
+#include "backends/net/first.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/patience.h"
@@ -46,11 +48,13 @@ struct attempt {
 	struct found *found;
 	bool is_offline; /* only what was kept counts: the server is not asked */
 	bool has_old;	 /* something came from what was kept, because it could not be fetched */
+	bool (*look)(const void *head, size_t count); /* what is to be fetched at all; NULL: anything */
 };
 
 /* Something that was fetched, or kept. */
 struct document {
-	char *shown;	  /* owned: its URL, for people and for the kept copy */
+	char *shown;	  /* owned: its URL for people */
+	char *key;	  /* owned: its URL for the kept copy, without a password */
 	struct kept kept; /* as it came */
 	char *text;	  /* owned: what the signature stands for, or the same as it came */
 	size_t count;
@@ -61,6 +65,7 @@ static void document_done(struct document *d)
 {
 	kept_done(&d->kept);
 	free(d->shown);
+	free(d->key);
 	free(d->text);
 }
 
@@ -78,7 +83,7 @@ static void take_body(struct net_body *body, struct document *d)
 static int fetch(struct attempt *a, const char *url, struct document *d, struct why *why)
 {
 	_cleanup_(net_body_done) struct net_body body = { 0 };
-	const bool has_kept = kept_read(a->options->kept_dirfd, d->shown, &d->kept) == 0;
+	const bool has_kept = kept_read(a->options->kept_dirfd, d->key, &d->kept) == 0;
 	const struct net_request request = {
 		.url = url,
 		.proxy = a->options->config->proxy,
@@ -90,8 +95,8 @@ static int fetch(struct attempt *a, const char *url, struct document *d, struct 
 
 	if (a->is_offline)
 		return has_kept ? 0 : fail(why, -ENOENT, "'%s' was never fetched", d->shown);
-	r = net_get(a->options->net, &request, INDEX_BYTES_MAX, &body, why);
-	if (r == -EINTR || r == -ENOMEM || (r < 0 && !has_kept))
+	r = net_get_if(a->options->net, &request, INDEX_BYTES_MAX, a->look, &body, why);
+	if (r == -EINTR || r == -ENOMEM || r == -EMEDIUMTYPE || (r < 0 && !has_kept))
 		return r;
 	if (r < 0) {
 		complain(&a->found->complaints, "%s; what was fetched of it on %s is used", why_text(why, r),
@@ -105,12 +110,19 @@ static int fetch(struct attempt *a, const char *url, struct document *d, struct 
 	return 0;
 }
 
+static int name_document(struct document *d, const char *url)
+{
+	d->shown = net_url_brief(url);
+	d->key = net_url_shown(url);
+	return d->shown && d->key ? 0 : -ENOMEM;
+}
+
 static int get(struct attempt *a, const char *url, struct document *d, struct why *why)
 {
-	int r;
+	int r = name_document(d, url);
 
-	d->shown = net_url_shown(url);
-	r = d->shown ? fetch(a, url, d, why) : -ENOMEM;
+	if (r == 0)
+		r = fetch(a, url, d, why);
 	/* What is parsed is what was verified, and nothing else. */
 	return r < 0 ? r
 		     : trust_text(a->keyring, d->kept.bytes, d->kept.count, d->shown, &d->text, &d->count, why);
@@ -119,7 +131,7 @@ static int get(struct attempt *a, const char *url, struct document *d, struct wh
 /* It was understood: from now on this one is kept. */
 static void keep(struct attempt *a, const struct document *d)
 {
-	int r = d->is_new ? kept_write(a->options->kept_dirfd, d->shown, &d->kept) : 0;
+	int r = d->is_new ? kept_write(a->options->kept_dirfd, d->key, &d->kept) : 0;
 
 	if (r < 0 && r != -EBADF)
 		log_detail("library: '%s' can't be kept: %s", d->shown, strerror(-r));
@@ -177,11 +189,11 @@ static int attach(struct attempt *a, struct index *index, const char *base, cons
 	return 0;
 }
 
-static int attempt_native(struct attempt *a, struct why *why)
+static int attempt_index(struct attempt *a, struct why *why)
 {
 	_cleanup_(document_done) struct document d = { 0 };
 	_cleanup_(index_done) struct index index = { 0 };
-	const char *url = a->options->config->uri;
+	const char *url = a->options->text->text;
 	int r = get(a, url, &d, why);
 
 	if (r == 0)
@@ -192,6 +204,184 @@ static int attempt_native(struct attempt *a, struct why *why)
 		return trust_fail_unchecked(d.shown, why);
 	keep(a, &d);
 	return attach(a, &index, url, &d, why);
+}
+
+/* ---- a single file ---- */
+
+/* What is no index; a page is looked at closer by attempt_single, which knows what to say of it. */
+static bool is_index(const void *head, size_t count)
+{
+	return single_kind_of_head(head, count) == SINGLE_INDEX;
+}
+
+/* What its name says, or else what it was last time. */
+static enum single_kind expected_kind(const struct attempt *a)
+{
+	const struct given *text = a->options->text;
+	_cleanup_(kept_done) struct kept kept = { 0 };
+	_cleanup_free_ char *key = NULL;
+	enum single_kind kind;
+
+	if (text->checksum || text->checksum256)
+		return SINGLE_TEMPLATE;
+	kind = single_kind_of_name(text->leaf);
+	if (kind != SINGLE_UNCLEAR)
+		return kind;
+	key = net_url_shown(text->text);
+	if (!key || kept_read(a->options->kept_dirfd, key, &kept) < 0)
+		return SINGLE_UNCLEAR;
+	return single_kind_of_head(kept.bytes, kept.count);
+}
+
+/* What the first bytes show has to agree with the name; 0 bytes are not known yet. */
+static int judge_head(struct template *t, const struct document *d, const struct ending *ending,
+		      struct why *why)
+{
+	const struct magic *m = magic_of_head(d->kept.bytes, d->kept.count);
+	const bool is_codec = m && m->kind == MAGIC_CODEC;
+
+	if (d->kept.count == 0)
+		return 0;
+	if (single_kind_of_head(d->kept.bytes, d->kept.count) == SINGLE_PAGE)
+		return fail(why, -EOPNOTSUPP,
+			    "'%s' is a page of HTML or XML, neither an index nor a disk: give the URL of one "
+			    "file, or of an index",
+			    d->shown);
+	if (m && m->kind == MAGIC_UNREADABLE && (!t->format || strcmp(t->format, "raw") != 0))
+		return fail(why, -EOPNOTSUPP, "'%s' is %s", d->shown, m->name);
+	if (ending->codec && (!is_codec || strcmp(m->name, ending->codec) != 0))
+		return fail(why, -EBADMSG, "'%s' should be %s data by its name, and is not", d->shown,
+			    ending->codec);
+	/* What a listing shows depends on it. */
+	if (m && m->kind == MAGIC_FORMAT && (!t->format || strcmp(t->format, "raw") != 0)) {
+		free(t->format);
+		t->format = strdup(m->name);
+		return t->format ? 0 : -ENOMEM;
+	}
+	return 0;
+}
+
+static int new_single(const struct attempt *a, const struct document *d, struct template **ret, struct why *why)
+{
+	const struct given *text = a->options->text;
+	const struct timespec mtime = time_of(d->kept.last_modified);
+	_cleanup_(template_unrefp) struct template *t = NULL;
+	_cleanup_free_ char *name = NULL;
+	struct ending ending;
+	int r = single_name(text->leaf, &ending, &name, why);
+
+	if (r < 0)
+		return r;
+	if (ending.is_export)
+		return fail(why, -EOPNOTSUPP, "'%s': the address of an export is read from this machine only",
+			    d->shown);
+	t = template_by_name(name, strlen(name), ending.format);
+	if (!t || text_copy(&t->checksum, text->checksum) < 0 ||
+	    text_copy(&t->checksum256, text->checksum256) < 0)
+		return -ENOMEM;
+	r = judge_head(t, d, &ending, why);
+	if (r == 0)
+		r = template_attach_url(t, text->text, a->options->config->proxy, &mtime);
+	if (r == 0 && (d->kept.etag || d->kept.last_modified)) {
+		t->seen = text_new("%s %s", d->kept.etag ?: "", d->kept.last_modified ?: "");
+		r = t->seen ? 0 : -ENOMEM;
+	}
+	if (r == 0)
+		*ret = take(t);
+	return r;
+}
+
+static int take_head(struct document *d, const struct net_first *first)
+{
+	const struct object *o = first->object;
+
+	kept_done(&d->kept);
+	d->kept = (struct kept){ .bytes = malloc(first->count + 1), .count = first->count };
+	if (!d->kept.bytes || text_copy(&d->kept.etag, o->etag) < 0 ||
+	    text_copy(&d->kept.last_modified, o->last_modified) < 0)
+		return -ENOMEM;
+	memcpy(d->kept.bytes, first->bytes, first->count);
+	d->kept.bytes[first->count] = '\0';
+	d->is_new = true;
+	return 0;
+}
+
+/* What may be over by itself; and by what is known the template may be there in full. */
+static bool is_away(int error)
+{
+	return error == -EHOSTUNREACH || error == -ETIMEDOUT || error == -EIO;
+}
+
+static int ask_first(struct attempt *a, struct document *d, struct net_first *first, struct why *why)
+{
+	const bool has_kept = kept_read(a->options->kept_dirfd, d->key, &d->kept) == 0;
+	const bool is_known = has_kept || single_kind_of_name(a->options->text->leaf) == SINGLE_TEMPLATE;
+	const struct net_request request = {
+		.url = a->options->text->text,
+		.proxy = a->options->config->proxy,
+		.unless_etag = d->kept.etag,
+		.unless_modified = d->kept.etag ? NULL : d->kept.last_modified,
+		.priority = NET_WAITED_FOR,
+	};
+	int r;
+
+	if (a->is_offline)
+		return is_known ? 0 : fail(why, -ENOENT, "'%s' was never fetched", d->shown);
+	r = net_first(a->options->net, &request, d->shown, first, why);
+	if (r < 0 && is_away(r) && is_known) {
+		complain(&a->found->complaints, "%s; its server is asked again", why_text(why, r));
+		a->has_old = true;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	if (first->unchanged)
+		return has_kept ? 0
+				: fail(why, -EPROTO, "'%s' is said to be unchanged, but was not known",
+				       d->shown);
+	return take_head(d, first);
+}
+
+static int attempt_single(struct attempt *a, struct why *why)
+{
+	_cleanup_(document_done) struct document d = { 0 };
+	_cleanup_(net_first_done) struct net_first first = { 0 };
+	_cleanup_(template_unrefp) struct template *t = NULL;
+	int r = name_document(&d, a->options->text->text);
+
+	if (r == 0)
+		r = ask_first(a, &d, &first, why);
+	if (r == 0 && d.is_new && single_kind_of_name(a->options->text->leaf) == SINGLE_UNCLEAR &&
+	    is_index(d.kept.bytes, d.kept.count))
+		return fail(why, -EMEDIUMTYPE, "'%s' has become an index", d.shown);
+	if (r == 0)
+		r = new_single(a, &d, &t, why);
+	if (r < 0)
+		return r;
+	keep(a, &d);
+	if (first.object) {
+		/* Servers other than HTTP's say it in another way. */
+		if (!d.kept.last_modified && first.object->mtime > 0)
+			t->mtime.tv_sec = first.object->mtime;
+		template_give_first(t, &first);
+	}
+	a->found->t = calloc(1, sizeof(struct template *));
+	if (!a->found->t)
+		return -ENOMEM;
+	a->found->t[a->found->n++] = take(t);
+	a->found->is_single = true;
+	return 0;
+}
+
+static int attempt_native(struct attempt *a, struct why *why)
+{
+	int r = expected_kind(a) == SINGLE_TEMPLATE ? attempt_single(a, why) : -EMEDIUMTYPE;
+
+	if (r != -EMEDIUMTYPE)
+		return r;
+	a->look = single_kind_of_name(a->options->text->leaf) == SINGLE_INDEX ? NULL : is_index;
+	r = attempt_index(a, why);
+	return r == -EMEDIUMTYPE ? attempt_single(a, why) : r;
 }
 
 /* ---- simplestreams ---- */

@@ -7,12 +7,17 @@
  * of it, and does so again from time to time. Whoever scans takes what it found.
  * A source that can't be reached is served from the copy that was kept, and
  * asked again in the background.
+ *
+ * A URL may also be one template's file. Its name mostly says so; else the first bytes
+ * do, and no more than them is fetched of what is no index. They are kept as an index is, and
+ * handed on to whoever reads the template first.
  */
 #include <stdbool.h>
 
 #include "backends/library/complaints.h"
 #include "backends/library/library.h"
 #include "backends/library/repos.h"
+#include "backends/library/single.h"
 #include "backends/library/trust.h"
 #include "backends/net/net.h"
 
@@ -20,6 +25,7 @@ struct online;
 
 struct online_options {
 	const struct source_config *config; /* borrowed, like all here, as long as the source lives */
+	const struct given *text;	    /* its URL, taken apart */
 	struct net *net;
 	int kept_dirfd; /* where indexes are kept; -1: nowhere */
 	struct trust trust;
@@ -32,6 +38,7 @@ struct found {
 	struct template **t; /* n refs; NULL on failure */
 	size_t n;
 	struct complaints complaints;
+	bool is_single;	    /* the source is one file, and that is the template */
 	char *fingerprints; /* whose signature was checked; NULL: none was */
 	int error;	    /* 0, or why there is nothing, or only what was known before */
 	struct why why;

@@ -16,6 +16,7 @@
  *	template.c     an entry and its file -> a template
  *	remote.c       an entry and its URL -> a template, and what it turns out to be
  *	directory.c    a directory of files -> templates
+ *	single.c       a single file as a source: its name, kind and checksum   pure
  *	export.c       a NAME.nbd -> a template on an NBD server
  *	source.c       what SOURCE means; one scan of it
  *	online.c       a remote SOURCE, and the thread that asks for it
@@ -37,9 +38,11 @@
 #include <pthread.h>
 
 #include "backends/library/complaints.h"
+#include "backends/library/ending.h"
 #include "backends/library/library.h"
 #include "backends/library/online.h"
 #include "backends/library/place.h"
+#include "backends/library/single.h"
 #include "base/name.h"
 
 struct watch;
@@ -74,6 +77,12 @@ int template_attach_url(struct template *t, const char *url, const char *proxy, 
  */
 int template_attach_sig(struct template *t, const char *url, const char *path, const struct trust *trust);
 
+/* What was asked of it already, for template_take_first; taken over. */
+void template_give_first(struct template *t, struct net_first *first);
+
+/* A template by the name of its file alone: of this architecture, the first of its kind. NULL: out of memory. */
+struct template *template_by_name(const char *name, size_t count, const char *format);
+
 struct template_met;
 void template_met_free(struct template_met *met); /* accepts NULL */
 
@@ -104,10 +113,12 @@ struct watched {
 };
 
 struct source {
-	char *given; /* as the user wrote it, but for a password */
-	char *shown; /* the directory, as the user would name it */
-	char *home;  /* the directory, absolute; looked up again when it may have been replaced */
-	char *index; /* the index's name when SOURCE is one; NULL when SOURCE is a directory */
+	char *given; /* as the user wrote it, but for a password, a query and a checksum */
+	struct given text;
+	char *shown;	/* the directory, as the user would name it */
+	char *home;	/* the directory, absolute; looked up again when it may have been replaced */
+	char *leaf;	/* the file's name when SOURCE is one, an index or a template; NULL of a directory */
+	bool is_single; /* and it was a template when it was read last */
 	const struct source_config *config; /* the source's own, or &own */
 	bool allow_commands;
 	struct source_config own; /* of one from the command line */
@@ -166,6 +177,12 @@ int scan_file(struct scan *scan, struct template *t, const char *relative, const
 /* The same for one whose file is a NAME.nbd. */
 int scan_export(struct scan *scan, struct template *t, const char *relative);
 
+/*
+ * directory.c: the same for one whose name ends so, and a complaint where the file breaks
+ * what its name promises.
+ */
+int scan_ended(struct scan *scan, struct template *t, const char *relative, const struct ending *ending);
+
 /* We ran out of something: that is no fault of the file that was met just then. Try again later. */
 bool is_shortage(int error);
 
@@ -194,6 +211,7 @@ struct library {
 	/* The scanning thread's. */
 	struct source *source;
 	size_t n_sources;
+	struct complaints said; /* of templates that hide each other */
 
 	/* Constant. */
 	void (*changed)(void *arg, const char *name);

@@ -12,7 +12,7 @@
 
 #include "backends/library/private.h"
 #include "base/bytes.h"
-#include "backends/net/object.h"
+#include "backends/net/first.h"
 #include "base/lock.h"
 #include "base/patience.h"
 #include "base/text.h"
@@ -20,8 +20,9 @@
 struct template_met {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t moved;
-	bool is_meeting;    /* somebody asks its server */
-	struct template *t; /* owns a ref; NULL: nobody has met it, or it has changed since */
+	bool is_meeting;	/* somebody asks its server */
+	struct template *t;	/* owns a ref; NULL: nobody has met it, or it has changed since */
+	struct net_first first; /* for who meets it first; empty: there is nothing, or it was taken */
 };
 
 void template_met_free(struct template_met *met)
@@ -29,6 +30,7 @@ void template_met_free(struct template_met *met)
 	if (!met)
 		return;
 	template_unref(met->t);
+	net_first_done(&met->first);
 	(void)pthread_cond_destroy(&met->moved);
 	(void)pthread_mutex_destroy(&met->lock);
 	free(met);
@@ -57,10 +59,28 @@ int template_attach_url(struct template *t, const char *url, const char *proxy, 
 	t->mode = 0444;
 	t->uid = geteuid();
 	t->gid = getegid();
-	t->path = net_url_shown(url);
+	t->path = net_url_brief(url);
 	if (!t->path || text_copy(&t->url, url) < 0 || text_copy(&t->proxy, proxy) < 0)
 		return -ENOMEM;
 	return make_claim(t) < 0 ? -ENOMEM : template_name_it(t);
+}
+
+void template_give_first(struct template *t, struct net_first *first)
+{
+	LOCKED(&t->met->lock);
+
+	net_first_done(&t->met->first);
+	t->met->first = *first;
+	*first = (struct net_first){ 0 };
+}
+
+bool template_take_first(struct template *t, struct net_first *ret)
+{
+	LOCKED(&t->met->lock);
+
+	*ret = t->met->first;
+	t->met->first = (struct net_first){ 0 };
+	return ret->object != NULL;
 }
 
 /* What there is of a trust's keys; none of them: nothing could be checked, and so nothing is promised. */
@@ -126,6 +146,7 @@ static int copy_texts(struct template *to, const struct template *from)
 		{ &to->sig_url, from->sig_url },
 		{ &to->proxy, from->proxy },
 		{ &to->claim, from->claim },
+		{ &to->seen, from->seen },
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SOURCE, as people write it: a directory, an index file, a file:// URI of
- * either, or the URL of an index on a server. A directory that holds an index is that index; else its files are the
- * templates.
+ * SOURCE, as people write it: a directory, an index file, a single template file, a file:// URI
+ * of any of them, or the URL of an index or a file on a server. A directory that holds an index is
+ * that index; else its files are the templates.
  *
  * Of `index` and `index.asc` (virt-builder-repository leaves both) the signed one
  * is taken while signatures are to be checked: otherwise anybody who can add a
@@ -85,11 +85,16 @@ static int open_place(struct source *s, const char *avoid, int bell, struct why 
 	return r;
 }
 
+static bool has_checksum(const struct source *s)
+{
+	return s->text.checksum || s->text.checksum256;
+}
+
 static int open_local(struct source *s, const char *avoid, int bell, struct why *why)
 {
 	_cleanup_free_ char *path = NULL;
 	struct stat st;
-	int r = source_path(s->given, &path, why);
+	int r = source_path(s->text.text, &path, why);
 
 	if (r < 0)
 		return r;
@@ -104,10 +109,13 @@ static int open_local(struct source *s, const char *avoid, int bell, struct why 
 	if (S_ISDIR(st.st_mode))
 		s->shown = take(path);
 	else
-		(void)split_path(path, &s->shown, &s->index);
+		(void)split_path(path, &s->shown, &s->leaf);
 	s->home = s->shown ? absolute_path(s->shown) : NULL;
-	if (!s->home || (S_ISREG(st.st_mode) && !s->index))
+	if (!s->home || (S_ISREG(st.st_mode) && !s->leaf))
 		return -ENOMEM;
+	if (has_checksum(s) && (!s->leaf || single_kind_of_name(s->leaf) == SINGLE_INDEX))
+		return fail(why, -EINVAL, "source '%s': a checksum goes with a single template file only",
+			    s->given);
 	return open_place(s, avoid, bell, why);
 }
 
@@ -115,6 +123,7 @@ static int open_remote(struct source *s, const struct library_options *options, 
 {
 	const struct online_options online = {
 		.config = s->config,
+		.text = &s->text,
 		.net = options->net,
 		.kept_dirfd = options->kept_dirfd > 0 ? options->kept_dirfd : -1,
 		.trust = s->trust,
@@ -124,6 +133,10 @@ static int open_remote(struct source *s, const struct library_options *options, 
 
 	if (!options->net)
 		return fail(why, -EOPNOTSUPP, "source '%s': only local files and directories can be read here",
+			    s->given);
+	if (has_checksum(s) &&
+	    (s->config->format != SOURCE_NATIVE || single_kind_of_name(s->text.leaf) == SINGLE_INDEX))
+		return fail(why, -EINVAL, "source '%s': a checksum goes with a single template file only",
 			    s->given);
 	return online_new(&online, &s->online, why);
 }
@@ -157,10 +170,12 @@ int source_open(const struct library_options *options, size_t i, const char *avo
 		s->own.uri = strdup(options->sources[i]);
 	if (!s->config->uri)
 		return -ENOMEM;
-	s->given = net_url_shown(s->config->uri);
+	s->given = net_url_brief(s->config->uri);
 	if (!s->given)
 		return -ENOMEM;
-	r = set_trust(s, options, i, why);
+	r = given_parse(s->config->uri, &s->text, why);
+	if (r == 0)
+		r = set_trust(s, options, i, why);
 	if (r < 0)
 		return r;
 	return net_is_url(s->config->uri) ? open_remote(s, options, bell, why)
@@ -186,7 +201,8 @@ void source_done(struct source *s)
 	free(s->given);
 	free(s->shown);
 	free(s->home);
-	free(s->index);
+	free(s->leaf);
+	given_done(&s->text);
 }
 
 /* Whether the held directory is still where it was opened, be it under a mount or not. */
@@ -503,13 +519,74 @@ static int try_index(struct scan *scan, const char *leaf, struct why *why)
 	return r < 0 ? r : 1;
 }
 
+/* Of a file whose name does not say whether it is an index. What can't be looked at now is what it was. */
+static enum single_kind look_at(struct scan *scan)
+{
+	_cleanup_(spot_done) struct spot spot = { .parent = -1, .fd = -1 };
+	const char *leaf = scan->source->leaf;
+	_cleanup_close_ int fd = -1;
+	char head[SINGLE_HEAD];
+	struct stat st;
+	size_t count;
+
+	if (place_walk(scan->source->place, leaf, &spot, NULL) < 0 || spot_open(&spot, &fd, &st, NULL) < 0 ||
+	    read_up_to(fd, leaf, head, sizeof(head), 0, &count, NULL) < 0 || count == 0)
+		return scan->source->is_single ? SINGLE_TEMPLATE : SINGLE_INDEX;
+	return single_kind_of_head(head, count);
+}
+
+static enum single_kind kind_of(struct scan *scan)
+{
+	enum single_kind kind =
+		has_checksum(scan->source) ? SINGLE_TEMPLATE : single_kind_of_name(scan->source->leaf);
+
+	return kind == SINGLE_UNCLEAR ? look_at(scan) : kind;
+}
+
+/* What the one file suffers from is all there is to say of the source. */
+static int fail_complaint(struct scan *scan, struct why *why)
+{
+	const char *lines = scan->complaints.lines.chars;
+
+	return lines ? fail(why, -EINVAL, "%.*s", (int)strcspn(lines, "\n"), lines) : 0;
+}
+
+static int scan_single(struct scan *scan, struct why *why)
+{
+	_cleanup_(template_unrefp) struct template *t = NULL;
+	_cleanup_free_ char *name = NULL;
+	struct source *s = scan->source;
+	struct ending ending;
+	int r = single_name(s->leaf, &ending, &name, why);
+
+	if (r < 0)
+		return r;
+	t = template_by_name(name, strlen(name), ending.format);
+	if (!t || text_copy(&t->checksum, s->text.checksum) < 0 ||
+	    text_copy(&t->checksum256, s->text.checksum256) < 0)
+		return -ENOMEM;
+	r = scan_ended(scan, take(t), s->leaf, &ending);
+	/* A file that never was a template is a mistake of who named it; one that was may be put right. */
+	return r == 0 && scan->n == 0 && !scan->watch ? fail_complaint(scan, why) : r;
+}
+
 static int scan_index_file(struct scan *scan, struct why *why)
 {
-	int r = try_index(scan, scan->source->index, why);
+	int r = try_index(scan, scan->source->leaf, why);
 
 	if (r == 0)
 		complain(&scan->complaints, "source '%s' is gone", scan->source->given);
 	return r < 0 ? r : 0;
+}
+
+static int scan_one_file(struct scan *scan, struct why *why)
+{
+	const enum single_kind kind = kind_of(scan);
+	int r = kind == SINGLE_TEMPLATE ? scan_single(scan, why) : scan_index_file(scan, why);
+
+	if (r == 0)
+		scan->source->is_single = kind == SINGLE_TEMPLATE;
+	return r;
 }
 
 static int scan_directory(struct scan *scan, struct why *why)
@@ -592,6 +669,7 @@ static int take_online(struct source *s, struct why *why)
 	s->t = take(f.t);
 	s->n = f.n;
 	f.n = 0;
+	s->is_single = f.is_single;
 	free(s->fingerprints);
 	s->fingerprints = take(f.fingerprints);
 	return 0;
@@ -604,7 +682,7 @@ static int scan_local(struct source *s, struct watch *watch, struct why *why)
 
 	r = scan_begin(&scan, s, watch);
 	if (r == 0)
-		r = s->index ? scan_index_file(&scan, why) : scan_directory(&scan, why);
+		r = s->leaf ? scan_one_file(&scan, why) : scan_directory(&scan, why);
 	if (r < 0) {
 		add_watched(s, &scan);
 		return r;

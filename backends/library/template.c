@@ -27,6 +27,22 @@ struct template *template_new(void)
 	return t;
 }
 
+struct template *template_by_name(const char *name, size_t count, const char *format)
+{
+	struct template *t = template_new();
+
+	if (!t)
+		return NULL;
+	t->name = strndup(name, count);
+	t->arch = strdup(library_host_arch());
+	t->format = format ? strdup(format) : NULL;
+	t->revision = 1;
+	if (t->name && t->arch && (!format || t->format))
+		return t;
+	template_unref(t);
+	return NULL;
+}
+
 struct template *template_ref(struct template *t)
 {
 	(void)__atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED);
@@ -72,6 +88,7 @@ void template_unref(struct template *t)
 	texts_free(t->sig_keys);
 	texts_free(t->sig_fingerprints);
 	free(t->claim);
+	free(t->seen);
 	free(t->stands_for);
 	object_free(t->object);
 	free_file(t->file);
@@ -150,10 +167,10 @@ static int sniff_file(struct template *t, int fd, uint64_t size, struct why *why
  */
 static char *identity_of(const struct template *t, const char *canonical, ino_t inode)
 {
-	const char *what = t->checksum ? "sha512:" : "file:";
+	const char *what = t->checksum ? "sha512:" : t->checksum256 ? "sha256:" : "file:";
 
 	return text_new("%s%s bytes=%" PRIu64 " mtime=%" PRId64 ".%09ld inode=%" PRIu64 "%s%s", what,
-			t->checksum ? t->checksum : canonical, t->bytes, (int64_t)t->mtime.tv_sec,
+			t->checksum ?: t->checksum256 ?: canonical, t->bytes, (int64_t)t->mtime.tv_sec,
 			t->mtime.tv_nsec, (uint64_t)inode, t->sig_path ? " sig=" : "", t->sig_path ?: "");
 }
 
@@ -291,11 +308,11 @@ bool template_same(const struct template *a, const struct template *b)
 {
 	return same_file(a->file, b->file) && same_text(a->identity, b->identity) &&
 	       same_text(a->nbd_uri, b->nbd_uri) && same_texts(a->nbd_command, b->nbd_command) &&
-	       same_text(a->url, b->url) && same_text(a->proxy, b->proxy) && strcmp(a->path, b->path) == 0 &&
-	       same_text(a->codec, b->codec) && strcmp(a->name, b->name) == 0 &&
-	       strcmp(a->arch, b->arch) == 0 && same_text(a->title, b->title) &&
-	       same_text(a->osinfo, b->osinfo) && same_text(a->format, b->format) &&
-	       same_text(a->lvexpand, b->lvexpand) && a->size == b->size &&
+	       same_text(a->url, b->url) && same_text(a->seen, b->seen) && same_text(a->proxy, b->proxy) &&
+	       strcmp(a->path, b->path) == 0 && same_text(a->codec, b->codec) &&
+	       strcmp(a->name, b->name) == 0 && strcmp(a->arch, b->arch) == 0 &&
+	       same_text(a->title, b->title) && same_text(a->osinfo, b->osinfo) &&
+	       same_text(a->format, b->format) && same_text(a->lvexpand, b->lvexpand) && a->size == b->size &&
 	       a->compressed_size == b->compressed_size && a->revision == b->revision &&
 	       a->expand == b->expand && a->hidden == b->hidden && same_text(a->checksum, b->checksum) &&
 	       same_text(a->checksum256, b->checksum256) && same_text(a->sig_url, b->sig_url) &&

@@ -144,8 +144,12 @@ static int ask_and_meet(struct context *context, struct template *t, struct obje
 
 static int meet(struct context *context, struct template *t, struct template **ret, struct why *why)
 {
-	_cleanup_(object_freep) struct object *known = calloc(1, sizeof(*known));
+	_cleanup_(object_freep) struct object *known = NULL;
+	_cleanup_(net_first_done) struct net_first first = { 0 };
 
+	if (template_take_first(t, &first))
+		return meet_new(context, t, &first, ret, why);
+	known = calloc(1, sizeof(*known));
 	if (!known)
 		return -ENOMEM;
 	if (recall(context, t, known) < 0)

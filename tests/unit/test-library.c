@@ -472,11 +472,13 @@ static void xz_ending_without_xz_data_is_dropped(void **state)
 {
 	struct library *lib;
 
-	put_text("a.xz", "<html>404</html>\n");
+	put_text("a.xz", "404\n");
 	put_xz("b.raw"); /* the bytes decide */
+	put_text("c.xz", "<html>404</html>\n");
 	lib = open_one(".");
 	assert_list(lib, "b/host");
-	assert_complaints(lib, "'./a.xz' ends in .xz, but it is not xz data\n");
+	assert_complaints(lib, "'./a.xz' ends in .xz, but it is not xz data\n"
+			       "'./c.xz' is a page of HTML or XML\n");
 	library_close(lib);
 }
 
@@ -547,11 +549,150 @@ static void sources_that_cannot_be_are_refused(void **state)
 	assert_source_refused("nowhere", -ENOENT,
 			      "source 'nowhere' can't be opened: No such file or directory");
 	assert_source_refused("/dev/null", -EINVAL, "source '/dev/null' is neither a directory nor a file");
-	put_xz("debian.xz");
+	put_text("index.txt", "no index");
 	assert_source_refused(
-		"debian.xz", -EBADMSG,
-		"'./debian.xz' is not a virt-builder index: line 1 does not end in a newline; is the "
+		"index.txt", -EBADMSG,
+		"'./index.txt' is not a virt-builder index: line 1 does not end in a newline; is the "
 		"file complete?");
+}
+
+/* One file. */
+
+#define SUM8 "0123456789abcdef"
+
+static void assert_texts(const char *have, const char *want)
+{
+	assert_string_equal(have ? have : "none", want ? want : "none");
+}
+
+static void one_file_is_a_source(void **state)
+{
+	static const struct {
+		const char *file, *name, *format, *codec;
+	} files[] = {
+		{ "debian-12.xz", "debian-12/host", NULL, "xz" },
+		{ "a b%20(c)!.qcow2.xz", "a-b-20-c/host", "qcow2", "xz" },
+		{ "-x.raw", "-x/host", "raw", "xz" }, /* what is raw by its name may be packed all the same */
+		{ "dump", "dump/host", NULL, "xz" },
+		{ "index.xz", "index/host", NULL, "xz" },
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		struct library *lib;
+
+		put_xz(files[i].file);
+		lib = open_one(files[i].file);
+		assert_list(lib, files[i].name);
+		assert_texts(lib->now->t[0]->format, files[i].format);
+		assert_texts(lib->now->t[0]->codec, files[i].codec);
+		assert_null(lib->now->t[0]->checksum);
+		library_close(lib);
+	}
+}
+
+static void what_one_file_is_its_name_says_first(void **state)
+{
+	const char entry[] = "[evil]\narch=x86_64\nsize=512\nfile=other.raw\n";
+	struct library *lib;
+
+	put_text("other.raw", "other");
+	/* A guest may have written that. */
+	put_text("disk.img", entry);
+	lib = open_one("disk.img");
+	assert_list(lib, "disk/host");
+	library_close(lib);
+	put_text("catalogue", entry);
+	lib = open_one("catalogue");
+	assert_int_equal(lib->now->n, 1);
+	assert_string_equal(lib->now->t[0]->name, "evil");
+	library_close(lib);
+}
+
+static void file_that_is_no_template_is_refused(void **state)
+{
+	put_text("page.iso", "<!DOCTYPE html>\n");
+	assert_source_refused("page.iso", -EINVAL, "'./page.iso' is a page of HTML or XML");
+	put_text("page", "\n <HTML>");
+	assert_source_refused(
+		"page", -EBADMSG,
+		"'./page' is not a virt-builder index: line 2 does not end in a newline; is the file "
+		"complete?");
+	put_text("zip.img", "PK\003\004 and so on");
+	assert_source_refused("zip.img", -EINVAL, "'./zip.img' is zip data");
+	put_text("empty.raw", "");
+	assert_source_refused("empty.raw", -EINVAL, "'./empty.raw' is empty");
+	put_text("text.xz", "no xz");
+	assert_source_refused("text.xz", -EINVAL, "'./text.xz' ends in .xz, but it is not xz data");
+	put_text("()!.raw", "x");
+	assert_source_refused(
+		"()!.raw", -EINVAL,
+		"a single file gives its name to its goals, and of '()!.raw' nothing can be used");
+	put_text("command.nbd", "[ nbdkit null ]\n");
+	assert_source_refused("command.nbd", -EINVAL,
+			      "'./command.nbd' names a command, and none is run without --allow-commands");
+}
+
+static void export_file_is_a_source(void **state)
+{
+	struct library *lib;
+
+	put_text("far.nbd", "nbd://localhost:1/x\n");
+	lib = open_one("far.nbd");
+	assert_list(lib, "far/host");
+	assert_string_equal(lib->now->t[0]->nbd_uri, "nbd://localhost:1/x");
+	library_close(lib);
+}
+
+static void one_file_may_carry_its_checksum(void **state)
+{
+	_cleanup_free_ char *uri = NULL, *identity = NULL;
+	struct library *lib;
+
+	put_xz("a.xz");
+	uri = text_new("file://%s/a.xz#SHA256=" SUM8 SUM8 SUM8 SUM8, root);
+	lib = open_one(uri);
+	assert_list(lib, "a/host");
+	assert_string_equal(lib->now->t[0]->checksum256, SUM8 SUM8 SUM8 SUM8);
+	assert_null(lib->now->t[0]->checksum);
+	identity = strdup(lib->now->t[0]->identity);
+	library_close(lib);
+	/* What was verified by one of them says nothing about the other. */
+	uri[strlen(uri) - 1] = '0';
+	lib = open_one(uri);
+	assert_string_not_equal(lib->now->t[0]->identity, identity);
+	library_close(lib);
+
+	/* Of a path it is a part. */
+	put_xz("a.xz#sha256=00");
+	lib = open_one("a.xz#sha256=00");
+	assert_list(lib, "a.xz-sha256-00/host");
+	assert_null(lib->now->t[0]->checksum256);
+	library_close(lib);
+	assert_source_refused("file:///a.xz#sha256=00", -EINVAL,
+			      "sha256 '00' is not a SHA-256 in 64 hexadecimal digits");
+	assert_source_refused("file:///a.xz#md5=00", -EINVAL,
+			      "'#md5=00' behind a source is no checksum: #sha256=HEX or #sha512=HEX");
+	free(uri);
+	uri = text_new("file://%s#sha256=" SUM8 SUM8 SUM8 SUM8, root);
+	{
+		_cleanup_free_ char *why =
+			text_new("source '%s': a checksum goes with a single template file only", uri);
+
+		assert_source_refused(uri, -EINVAL, why);
+	}
+}
+
+static void of_two_files_with_one_name_the_hidden_one_is_named(void **state)
+{
+	struct library *lib;
+
+	put_text("a.iso", "an ISO");
+	put_text("a.raw", "a disk");
+	lib = open_two("a.iso", "a.raw");
+	assert_list(lib, "a/host");
+	assert_string_equal(lib->now->t[0]->format, "iso");
+	assert_string_equal(lib->said.lines.chars, "'./a.raw' is not shown: './a.iso' has the name 'a', too\n");
+	library_close(lib);
 }
 
 static void index_larger_than_any_is_refused(void **state)
@@ -1218,6 +1359,29 @@ static void added_template_appears(void **state)
 	put_raw("new.raw", 512);
 	wait_until_heard("new");
 	assert_true(is_there(lib, "new"));
+	close_watched(lib);
+}
+
+static void one_file_comes_and_goes(void **state)
+{
+	struct library *lib;
+	struct template *t;
+
+	put_raw("a.raw", 512);
+	put_raw("b.raw", 512);
+	lib = watch_one("a.raw");
+	assert_list(lib, "a/host");
+	t = find(lib, "a", NULL);
+	put_raw("a.raw", 1024);
+	wait_until_other_identity(lib, "a", t->identity);
+	template_unref(t);
+	assert_int_equal(unlink("a.raw"), 0);
+	wait_until_there(lib, "a", false);
+	assert_list(lib, "");
+	put_raw("c.raw", 512);
+	put_raw("a.raw", 512);
+	wait_until_there(lib, "a", true);
+	assert_list(lib, "a/host");
 	close_watched(lib);
 }
 
@@ -1935,6 +2099,13 @@ int main(void)
 		TEST(index_file_is_a_source),
 		TEST(file_uris_are_sources),
 		TEST(sources_that_cannot_be_are_refused),
+		TEST(one_file_is_a_source),
+		TEST(what_one_file_is_its_name_says_first),
+		TEST(file_that_is_no_template_is_refused),
+		TEST(export_file_is_a_source),
+		TEST(one_file_may_carry_its_checksum),
+		TEST(of_two_files_with_one_name_the_hidden_one_is_named),
+		TEST(one_file_comes_and_goes),
 		TEST(index_larger_than_any_is_refused),
 		TEST(signed_index_is_refused_while_signatures_are_checked),
 		TEST(signed_index_is_preferred_while_signatures_are_checked),

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backends/library/private.h"
+#include "backends/net/first.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "tests/unit/far.h"
@@ -178,6 +179,14 @@ static struct template *find(struct world *w, const char *name)
 	struct template *t = NULL;
 
 	(void)library_find(w->lib, name, "x86_64", &t, NULL);
+	return t;
+}
+
+static bool find_once(struct world *w, const char *name)
+{
+	struct template *t = find(w, name);
+
+	template_unref(t);
 	return t;
 }
 
@@ -491,7 +500,13 @@ static void a_source_that_stalls_can_be_left(void **state)
 	struct world *w = *state;
 	_cleanup_free_ char *stalls = peer_url(&w->far->peer, "/fault/stall:-1/index");
 	struct source_config config = { .uri = stalls };
-	const struct online_options options = { .config = &config, .kept_dirfd = -1, .bell = -1 };
+	struct given text = { .text = stalls, .leaf = (char *)"index" };
+	const struct online_options options = {
+		.config = &config,
+		.text = &text,
+		.kept_dirfd = -1,
+		.bell = -1,
+	};
 	struct online_options o = options;
 	struct online *online;
 	struct found found;
@@ -504,6 +519,219 @@ static void a_source_that_stalls_can_be_left(void **state)
 	assert_false(online_wait(online, 0));
 	assert_false(online_take(online, &found));
 	online_free(online);
+}
+
+/* ---- a single file ---- */
+
+/* Whatever stands behind them, these bytes are an xz file's first. */
+#define XZ_HEAD \
+	"\xfd"  \
+	"7zXZ\0\0\4"
+
+static void put_xz(struct world *w, const char *name)
+{
+	far_put(w->far, name, XZ_HEAD, sizeof(XZ_HEAD) - 1);
+}
+
+static void one_file_is_asked_for_once(void **state)
+{
+	struct world *w = *state;
+	_cleanup_(net_first_done) struct net_first first = { 0 };
+	struct template *t;
+
+	put(w, "a (b).iso", "what counts as one by its name");
+	open_well(w, "/a%20(b).iso?download=1");
+	assert_lists(w, "a-b");
+	assert_int_equal(far_stats(w->far).requests, 1);
+	t = find(w, "a-b");
+	assert_string_equal(t->format, "iso");
+	assert_string_equal(strrchr(t->path, '/'), "/a%20(b).iso?...");
+	assert_true(t->mtime.tv_sec > 1700000000);
+	assert_non_null(t->seen);
+	assert_null(t->claim);
+	/* What was heard is for the first who wants to know. */
+	assert_true(template_take_first(t, &first));
+	assert_int_equal(first.count, strlen("what counts as one by its name"));
+	assert_int_equal(first.object->length, first.count);
+	net_first_done(&first);
+	assert_false(template_take_first(t, &first));
+	template_unref(t);
+}
+
+static void bytes_decide_where_the_name_does_not(void **state)
+{
+	struct world *w = *state;
+	char disk[32 * 1024 + 2048] = "";
+
+	memcpy(disk + 32 * 1024 + 1, "CD001", 5);
+	far_put(w->far, "download", disk, sizeof(disk));
+	put(w, "catalogue", A B);
+	put(w, "A.B.TXT", "\xef\xbb\xbf \n# of today\n" C);
+	for (int i = 0; i < 2; i++) { /* the second time from what was kept */
+		struct template *t;
+
+		open_well(w, "/download");
+		assert_lists(w, "download");
+		t = find(w, "download");
+		assert_string_equal(t->format, "iso");
+		template_unref(t);
+		close_library(w);
+		open_well(w, "/catalogue");
+		assert_lists(w, "a b");
+		close_library(w);
+	}
+	(void)far_stats(w->far);
+	open_well(w, "/download");
+	assert_int_equal(far_stats(w->far).bytes, 0);
+}
+
+static void a_large_file_without_a_telling_name_is_not_fetched(void **state)
+{
+	struct world *w = *state;
+
+	/* More than any index has. */
+	far_write(w->far, 80 << 20, 1);
+	open_well(w, "/file");
+	assert_lists(w, "file");
+	assert_true(far_stats(w->far).bytes < 4 << 20); /* with what a closed connection swallowed */
+}
+
+static void what_becomes_an_index_is_one(void **state)
+{
+	struct world *w = *state;
+
+	w->watches = true;
+	put_xz(w, "thing");
+	open_well(w, "/thing");
+	assert_lists(w, "thing");
+	put(w, "thing", A B);
+	library_refresh(w->lib);
+	await_heard(w, "a");
+	assert_lists(w, "a b");
+	put_xz(w, "thing");
+	library_refresh(w->lib);
+	while (!find_once(w, "thing"))
+		(void)usleep(1000);
+	assert_lists(w, "thing");
+}
+
+static void assert_no_source(struct world *w, const char *path, const char *part)
+{
+	struct why why = { "" };
+
+	assert_true(open_at(w, path, &why) < 0);
+	if (!strstr(why.text, part))
+		fail_msg("%s", why.text);
+}
+
+static void a_file_that_cannot_be_is_refused(void **state)
+{
+	struct world *w = *state;
+	const char page[] = "\n<!doctype HTML>\n<a href=\"f.iso\">f.iso</a>\n";
+
+	/* As a mount has it, too: it is no matter of waiting. */
+	w->watches = true;
+	put(w, "f.iso", page);
+	put(w, "list", page);
+	put(w, "f.xz", "no xz");
+	put(w, "f.zip", "PK\003\004");
+	put(w, "f.nbd", "[ rm -rf / ]");
+	put(w, "e.iso", "");
+	put_xz(w, "()");
+	put_xz(w, "index");
+	assert_no_source(w, "/f.iso", "/f.iso' is a page of HTML or XML, neither an index nor a disk");
+	assert_no_source(w, "/list", "/list' is a page of HTML or XML, neither an index nor a disk");
+	assert_no_source(w, "/f.xz", "/f.xz' should be xz data by its name, and is not");
+	assert_no_source(w, "/f.zip", "/f.zip' is zip data");
+	assert_no_source(w, "/f.nbd", "is read from this machine only");
+	assert_no_source(w, "/e.iso", "/e.iso' is empty");
+	assert_no_source(w, "/()", "of '()' nothing can be used");
+	assert_no_source(w, "/absent.iso", "404");
+	assert_no_source(w, "/index", "/index' is not a virt-builder index");
+	assert_no_source(w, "/f.xz#sha256=12", "sha256 '12' is not a SHA-256");
+	assert_no_source(w, "/f.xz#top", "'#top' behind a source is no checksum");
+	assert_no_source(w, "/index#sha256=" SUM8 SUM8 SUM8 SUM8,
+			 "a checksum goes with a single template file");
+}
+
+static void a_checksum_makes_a_claim(void **state)
+{
+	struct world *w = *state;
+	struct template *t;
+
+	put_xz(w, "f");
+	open_well(w, "/f#sha512=" SUM);
+	assert_lists(w, "f");
+	t = find(w, "f");
+	assert_string_equal(t->claim, "sha512:" SUM);
+	assert_null(strchr(t->url, '#'));
+	assert_null(strchr(t->path, '#'));
+	template_unref(t);
+	close_library(w);
+	open_well(w, "/f#sha256=" SUM8 SUM8 SUM8 SUM8);
+	t = find(w, "f");
+	assert_string_equal(t->claim, "sha256:" SUM8 SUM8 SUM8 SUM8);
+	template_unref(t);
+}
+
+static void one_file_follows_its_server(void **state)
+{
+	struct world *w = *state;
+	struct template *t, *same;
+	struct far_stats s;
+
+	w->watches = true;
+	put_xz(w, "f.xz");
+	open_well(w, "/f.xz");
+	t = find(w, "f");
+	(void)far_stats(w->far);
+	refresh(w, 1);
+	refresh(w, 2);
+	/* The first of the two is over; nothing was sent, and it is the same as before. */
+	s = far_stats(w->far);
+	assert_int_equal(s.bytes, 0);
+	assert_false(was_heard(w, "f"));
+	far_put(w->far, "f.xz", XZ_HEAD " other", sizeof(XZ_HEAD) + 5);
+	library_refresh(w->lib);
+	await_heard(w, "f");
+	same = find(w, "f");
+	assert_ptr_not_equal(same, t);
+	assert_string_not_equal(same->seen, t->seen);
+	template_unref(same);
+	template_unref(t);
+}
+
+static void one_file_whose_server_is_away(void **state)
+{
+	struct world *w = *state;
+	struct template *t;
+	struct why why = { "" };
+
+	w->watches = true;
+	put_xz(w, "f.xz");
+	/* By its name it is there; whoever asks for its bytes hears why they can't come. */
+	open_well(w, "/fault/status:503,2/f.xz");
+	assert_lists(w, "f");
+	t = find(w, "f");
+	assert_null(t->seen);
+	template_unref(t);
+	assert_non_null(strstr(w->lib->source[0].said.lines.chars, "its server is asked again"));
+	library_refresh(w->lib);
+	await_heard(w, "f");
+	t = find(w, "f");
+	assert_non_null(t->seen);
+	template_unref(t);
+	close_library(w);
+	/* What an unclear name stands for nobody knows, unless it was there before. */
+	assert_int_equal(open_at(w, "/fault/status:503,2/thing", &why), 0);
+	assert_lists(w, "");
+	put_xz(w, "thing");
+	library_refresh(w->lib);
+	await_heard(w, "thing");
+	close_library(w);
+	peer_stop(&w->far->peer);
+	open_well(w, "/fault/status:503,2/thing");
+	assert_lists(w, "thing");
 }
 
 /* ---- signatures ---- */
@@ -739,6 +967,14 @@ int main(void)
 		TEST(one_of_two_is_down),
 		TEST(what_is_refused_for_good_is_an_error),
 		TEST(a_source_that_stalls_can_be_left),
+		TEST(one_file_is_asked_for_once),
+		TEST(bytes_decide_where_the_name_does_not),
+		TEST(a_large_file_without_a_telling_name_is_not_fetched),
+		TEST(what_becomes_an_index_is_one),
+		TEST(a_file_that_cannot_be_is_refused),
+		TEST(a_checksum_makes_a_claim),
+		TEST(one_file_follows_its_server),
+		TEST(one_file_whose_server_is_away),
 		TEST(what_is_signed_well_is_believed),
 		TEST(a_damaged_copy_is_fetched_again),
 		TEST(what_is_not_is_refused),

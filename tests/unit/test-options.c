@@ -181,6 +181,7 @@ static void test_commands_are_allowed_by_name(void **state)
 static void test_refusals_say_what(void **state)
 {
 	assert_refused(ARGS("-v"), "no mountpoint");
+	assert_refused(ARGS("https://u:secret@server/f.iso"), "no mountpoint given behind the URL:");
 	assert_refused(ARGS("--list", "--print-cache"), "exclude each other");
 	assert_refused(ARGS("--verify", "later", "a", "b"), "'later'");
 	assert_refused(ARGS("--unmount", "--wait", "soon", "a"), "--wait 'soon' is not a number of seconds");
