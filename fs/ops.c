@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 
+#include "backends/cache/fetched.h"
 #include "backends/cache/store.h"
 #include "backends/cache/verdicts.h"
 #include "base/bytes.h"
@@ -402,6 +403,20 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 
 /* Open files. */
 
+/*
+ * What is fetched and not decoded reads ahead by itself, as far as keeps a line busy. Told
+ * of more it would fetch what an installer, who reads a file here and a file there, never asks for.
+ */
+static uint64_t read_ahead_of(struct image *img)
+{
+	const struct image *fetched = fetched_below(img);
+
+	for (; img && img != fetched; img = img->below)
+		if (image_units(img) != 0)
+			return READ_AHEAD;
+	return fetched ? 0 : READ_AHEAD;
+}
+
 static struct handle *handle_new(struct mount *m, struct node *node, struct image *img, pid_t opener)
 {
 	struct handle *h = calloc(1, sizeof(*h));
@@ -411,7 +426,7 @@ static struct handle *handle_new(struct mount *m, struct node *node, struct imag
 	h->node = node;
 	h->image = img;
 	h->opener = opener;
-	readahead_init(&h->readahead, READ_AHEAD);
+	readahead_init(&h->readahead, read_ahead_of(img));
 	pthread_mutex_lock(&m->lock);
 	h->next = m->handles;
 	h->prev = &m->handles;
