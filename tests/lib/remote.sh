@@ -15,6 +15,7 @@ require_prog nginx openssl curl xz getfattr
 
 NGINX=$TEST_TMP/nginx
 faulty_pid=
+link_pid=
 
 # What the environment of whoever runs the test says about the network, and about libraries, is not for the test.
 unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY GNUPGHOME VIRT_BUILDER_DIRS
@@ -28,6 +29,7 @@ remote_end() {
 	set +e
 	stop_serving
 	stop_faulty
+	stop_far
 	# Agents of the test's own, and of the keyrings that goalfs looked into.
 	for home in "$TEST_TMP/gnupg" "$HOME/.gnupg"; do
 		[ ! -d "$home" ] || gpgconf --homedir "$home" --kill all
@@ -90,6 +92,27 @@ stop_faulty() {
 	kill "$faulty_pid"
 	wait "$faulty_pid" 2>/dev/null || true
 	faulty_pid=
+}
+
+# serve_far [OPTION...]: what serve serves, at the far end of a link (link.py); sets $far, its URL.
+serve_far() {
+	mkfifo "$TEST_TMP/link-in"
+	# Open for both: its input never ends, whoever else ends.
+	python3 "$TEST_TOP/tests/lib/link.py" "$@" "$(cat "$NGINX/http")" <>"$TEST_TMP/link-in" >"$TEST_TMP/link-port" \
+		2>"$TEST_TMP/log-link" &
+	link_pid=$!
+	until [ -s "$TEST_TMP/link-port" ]; do
+		kill -0 "$link_pid" || fail "the link does not start"
+		sleep 0.05
+	done
+	far=http://127.0.0.1:$(cat "$TEST_TMP/link-port")
+}
+
+stop_far() {
+	[ -n "$link_pid" ] || return 0
+	kill "$link_pid"
+	wait "$link_pid" 2>/dev/null || true
+	link_pid=
 }
 
 # faulty_stat NAME: one of the numbers of /stats.
