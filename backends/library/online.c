@@ -233,6 +233,16 @@ static enum single_kind expected_kind(const struct attempt *a)
 	return single_kind_of_head(kept.bytes, kept.count);
 }
 
+static int refuse_page(const struct document *d, struct why *why)
+{
+	if (d->kept.count == 0 || single_kind_of_head(d->kept.bytes, d->kept.count) != SINGLE_PAGE)
+		return 0;
+	return fail(why, -EOPNOTSUPP,
+		    "'%s' is a page of HTML or XML, neither an index nor a disk: give the URL of one "
+		    "file, or of an index",
+		    d->shown);
+}
+
 /* What the first bytes show has to agree with the name; 0 bytes are not known yet. */
 static int judge_head(struct template *t, const struct document *d, const struct ending *ending,
 		      struct why *why)
@@ -242,11 +252,6 @@ static int judge_head(struct template *t, const struct document *d, const struct
 
 	if (d->kept.count == 0)
 		return 0;
-	if (single_kind_of_head(d->kept.bytes, d->kept.count) == SINGLE_PAGE)
-		return fail(why, -EOPNOTSUPP,
-			    "'%s' is a page of HTML or XML, neither an index nor a disk: give the URL of one "
-			    "file, or of an index",
-			    d->shown);
 	if (m && m->kind == MAGIC_UNREADABLE && (!t->format || strcmp(t->format, "raw") != 0))
 		return fail(why, -EOPNOTSUPP, "'%s' is %s", d->shown, m->name);
 	if (ending->codec && (!is_codec || strcmp(m->name, ending->codec) != 0))
@@ -355,16 +360,14 @@ static int attempt_single(struct attempt *a, struct why *why)
 	    is_index(d.kept.bytes, d.kept.count))
 		return fail(why, -EMEDIUMTYPE, "'%s' has become an index", d.shown);
 	if (r == 0)
+		r = refuse_page(&d, why);
+	if (r == 0)
 		r = new_single(a, &d, &t, why);
 	if (r < 0)
 		return r;
 	keep(a, &d);
-	if (first.object) {
-		/* Servers other than HTTP's say it in another way. */
-		if (!d.kept.last_modified && first.object->mtime > 0)
-			t->mtime.tv_sec = first.object->mtime;
+	if (first.object)
 		template_give_first(t, &first);
-	}
 	a->found->t = calloc(1, sizeof(struct template *));
 	if (!a->found->t)
 		return -ENOMEM;

@@ -26,6 +26,7 @@ struct told {
 	uint64_t total;	     /* UNKNOWN when not told */
 	const char *etag, *last_modified;
 	int64_t mtime;
+	char date[40]; /* the same as text, where no header says it */
 };
 
 static int refuse(struct net_transfer *t, int error, const char *words)
@@ -136,6 +137,7 @@ static int read_range(struct net_transfer *t, struct told *told)
 static void read_plain(struct net_transfer *t, struct told *told)
 {
 	curl_off_t length = -1, mtime = -1;
+	struct tm tm;
 
 	(void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	(void)curl_easy_getinfo(t->easy, CURLINFO_FILETIME_T, &mtime);
@@ -145,6 +147,10 @@ static void read_plain(struct net_transfer *t, struct told *told)
 	if (!told->is_range || asked_end(t) == UNKNOWN)
 		told->total = told->end;
 	told->mtime = mtime;
+	/* So that there is something by which another file is told from this one. */
+	if (mtime > 0 && gmtime_r(&(time_t){ mtime }, &tm) &&
+	    strftime(told->date, sizeof(told->date), "%a, %d %b %Y %H:%M:%S GMT", &tm) > 0)
+		told->last_modified = told->date;
 }
 
 static int read_answer(struct net_transfer *t, struct told *told)

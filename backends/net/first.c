@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/bytes.h"
 #include "base/lock.h"
@@ -88,6 +89,15 @@ static int ask_wait(struct net *net, struct ask *a, struct net_transfer *transfe
 	return a->error;
 }
 
+/*
+ * Of a range alone ftp and sftp don't say how long the object is. So all of it is asked
+ * for, and cut off; they know ranges none the less.
+ */
+static bool is_plain(const char *url)
+{
+	return strncasecmp(url, "ftp", 3) == 0 || strncasecmp(url, "sftp:", 5) == 0;
+}
+
 static int ask(struct net *net, const struct net_request *request, struct ask *a, struct why *why)
 {
 	static const struct net_events events = { on_head, on_data, on_done };
@@ -95,7 +105,7 @@ static int ask(struct net *net, const struct net_request *request, struct ask *a
 	struct net_transfer *transfer;
 	int r;
 
-	first.length = FIRST_BYTES;
+	first.length = is_plain(request->url) ? 0 : FIRST_BYTES;
 	(void)pthread_mutex_init(&a->lock, NULL);
 	lock_cond_init(&a->moved);
 	r = net_start(net, &first, &events, a, &transfer, why);
@@ -124,6 +134,7 @@ int net_first(struct net *net, const struct net_request *request, const char *sh
 	if (a.first.unchanged) {
 		object_free(take(a.first.object));
 	} else {
+		a.first.object->has_ranges |= is_plain(request->url);
 		memcpy(a.first.object->head, a.first.bytes, min_u64(a.first.count, OBJECT_HEAD));
 	}
 	*ret = a.first;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backends/net/first.h"
 #include "backends/net/headers.h"
 #include "backends/net/net.h"
 #include "base/bytes.h"
@@ -774,6 +775,17 @@ static void ftp_gives_ranges(const char *refused)
 		assert_right(&f, url, offset, length ? min_u64(length, SIZE - offset) : SIZE - offset);
 		assert_true(!f.head.has_length || f.head.length == SIZE);
 		done_fetch(&f);
+	}
+	/* What it is when it is met for the first time: its length too, unless the server can't tell it. */
+	if (!refused || strcmp(refused, "SIZE") != 0) {
+		_cleanup_(net_first_done) struct net_first first = { 0 };
+		const struct net_request request = { .url = url };
+
+		assert_int_equal(net_first(net, &request, url, &first, NULL), 0);
+		assert_int_equal(first.count, SIZE < FIRST_BYTES ? SIZE : FIRST_BYTES);
+		assert_int_equal(first.object->length, SIZE);
+		assert_true(first.object->has_ranges);
+		assert_int_equal(first.object->last_modified != NULL, refused == NULL);
 	}
 	run(&g, missing, 0, 0);
 	if (g.error != -ENOENT)
