@@ -16,6 +16,7 @@ require_prog nginx openssl curl xz getfattr
 NGINX=$TEST_TMP/nginx
 faulty_pid=
 link_pid=
+ftp_pid=
 
 # What the environment of whoever runs the test says about the network, and about libraries, is not for the test.
 unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY GNUPGHOME VIRT_BUILDER_DIRS
@@ -30,6 +31,7 @@ remote_end() {
 	stop_serving
 	stop_faulty
 	stop_far
+	stop_ftp
 	# Agents of the test's own, and of the keyrings that goalfs looked into.
 	for home in "$TEST_TMP/gnupg" "$HOME/.gnupg"; do
 		[ ! -d "$home" ] || gpgconf --homedir "$home" --kill all
@@ -94,10 +96,29 @@ stop_faulty() {
 	faulty_pid=
 }
 
+# serve_ftp: ftp.py serves $TEST_LIB; sets $ftp, its URL.
+serve_ftp() {
+	mkfifo "$TEST_TMP/ftp-in"
+	# Open for both: its input never ends, whoever else ends.
+	python3 "$TEST_TOP/tests/lib/ftp.py" "$TEST_LIB" <>"$TEST_TMP/ftp-in" >"$TEST_TMP/ftp-port" 2>"$TEST_TMP/log-ftp" &
+	ftp_pid=$!
+	until [ -s "$TEST_TMP/ftp-port" ]; do
+		kill -0 "$ftp_pid" || fail "the FTP server does not start"
+		sleep 0.05
+	done
+	ftp=ftp://127.0.0.1:$(cat "$TEST_TMP/ftp-port")
+}
+
+stop_ftp() {
+	[ -n "$ftp_pid" ] || return 0
+	kill "$ftp_pid"
+	wait "$ftp_pid" 2>/dev/null || true
+	ftp_pid=
+}
+
 # serve_far [OPTION...]: what serve serves, at the far end of a link (link.py); sets $far, its URL.
 serve_far() {
 	mkfifo "$TEST_TMP/link-in"
-	# Open for both: its input never ends, whoever else ends.
 	python3 "$TEST_TOP/tests/lib/link.py" "$@" "$(cat "$NGINX/http")" <>"$TEST_TMP/link-in" >"$TEST_TMP/link-port" \
 		2>"$TEST_TMP/log-link" &
 	link_pid=$!
