@@ -47,6 +47,7 @@ struct attempt {
 	struct keyring *keyring; /* NULL: nothing is checked */
 	struct found *found;
 	bool is_offline; /* only what was kept counts: the server is not asked */
+	bool was_found;	 /* an earlier attempt has found what there is */
 	bool has_old;	 /* something came from what was kept, because it could not be fetched */
 	bool (*look)(const void *head, size_t count); /* what is to be fetched at all; NULL: anything */
 };
@@ -214,6 +215,19 @@ static bool is_index(const void *head, size_t count)
 	return single_kind_of_head(head, count) == SINGLE_INDEX;
 }
 
+static bool has_checksum(const struct attempt *a)
+{
+	return a->options->text->checksum || a->options->text->checksum256;
+}
+
+/* By its name; or because there are keys for it: no other file may take the place of what they sign. */
+static bool must_be_index(const struct attempt *a)
+{
+	const enum single_kind kind = single_kind_of_name(a->options->text->leaf);
+
+	return kind == SINGLE_INDEX || (kind == SINGLE_UNCLEAR && a->keyring && !has_checksum(a));
+}
+
 /* What its name says, or else what it was last time. */
 static enum single_kind expected_kind(const struct attempt *a)
 {
@@ -222,9 +236,9 @@ static enum single_kind expected_kind(const struct attempt *a)
 	_cleanup_free_ char *key = NULL;
 	enum single_kind kind;
 
-	if (text->checksum || text->checksum256)
-		return SINGLE_TEMPLATE;
-	kind = single_kind_of_name(text->leaf);
+	if (must_be_index(a))
+		return SINGLE_INDEX;
+	kind = has_checksum(a) ? SINGLE_TEMPLATE : single_kind_of_name(text->leaf);
 	if (kind != SINGLE_UNCLEAR)
 		return kind;
 	key = net_url_shown(text->text);
@@ -333,7 +347,8 @@ static int ask_first(struct attempt *a, struct document *d, struct net_first *fi
 	if (a->is_offline)
 		return is_known ? 0 : fail(why, -ENOENT, "'%s' was never fetched", d->shown);
 	r = net_first(a->options->net, &request, d->shown, first, why);
-	if (r < 0 && is_away(r) && is_known) {
+	/* What was there before stays by itself, with all that it turned out to be. */
+	if (r < 0 && is_away(r) && is_known && (has_kept || !a->was_found)) {
 		complain(&a->found->complaints, "%s; its server is asked again", why_text(why, r));
 		a->has_old = true;
 		return 0;
@@ -356,7 +371,8 @@ static int attempt_single(struct attempt *a, struct why *why)
 
 	if (r == 0)
 		r = ask_first(a, &d, &first, why);
-	if (r == 0 && d.is_new && single_kind_of_name(a->options->text->leaf) == SINGLE_UNCLEAR &&
+	if (r == 0 && d.is_new && !has_checksum(a) &&
+	    single_kind_of_name(a->options->text->leaf) == SINGLE_UNCLEAR &&
 	    is_index(d.kept.bytes, d.kept.count))
 		return fail(why, -EMEDIUMTYPE, "'%s' has become an index", d.shown);
 	if (r == 0)
@@ -382,7 +398,7 @@ static int attempt_native(struct attempt *a, struct why *why)
 
 	if (r != -EMEDIUMTYPE)
 		return r;
-	a->look = single_kind_of_name(a->options->text->leaf) == SINGLE_INDEX ? NULL : is_index;
+	a->look = must_be_index(a) ? NULL : is_index;
 	r = attempt_index(a, why);
 	return r == -EMEDIUMTYPE ? attempt_single(a, why) : r;
 }
@@ -432,10 +448,15 @@ static int attempt_streams(struct attempt *a, struct why *why)
 	return base ? attempt_streams_below(a, base, why) : -ENOMEM;
 }
 
-static void attempt(const struct online_options *options, bool is_offline, struct found *ret)
+static void attempt(const struct online_options *options, bool is_offline, bool was_found, struct found *ret)
 {
 	_cleanup_(keyring_freep) struct keyring *keyring = NULL;
-	struct attempt a = { .options = options, .found = ret, .is_offline = is_offline };
+	struct attempt a = {
+		.options = options,
+		.found = ret,
+		.is_offline = is_offline,
+		.was_found = was_found,
+	};
 	int r = trust_keyring(&options->trust, &keyring, &ret->why);
 
 	a.keyring = keyring;
@@ -512,7 +533,7 @@ static void publish_kept(struct online *o)
 
 	if (!found)
 		return;
-	attempt(&o->options, /* is_offline= */ true, found);
+	attempt(&o->options, /* is_offline= */ true, /* was_found= */ false, found);
 	if (found->error == 0) {
 		publish(o, found, /* is_answer= */ false);
 		return;
@@ -525,6 +546,7 @@ static void *run(void *arg)
 {
 	struct online *o = arg;
 	unsigned failures = 0;
+	bool was_found = false;
 
 	patience_set(is_stopping, o);
 	publish_kept(o);
@@ -532,8 +554,9 @@ static void *run(void *arg)
 		struct found *found = calloc(1, sizeof(*found));
 
 		if (found) {
-			attempt(&o->options, /* is_offline= */ false, found);
+			attempt(&o->options, /* is_offline= */ false, was_found, found);
 			failures = found->error ? failures + 1 : 0;
+			was_found |= found->error == 0;
 			log_detail("library: %zu templates found", found->n);
 			publish(o, found, /* is_answer= */ true);
 		}

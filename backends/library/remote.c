@@ -101,7 +101,7 @@ static int copy_trust(struct template *t, const struct trust *trust)
 
 int template_attach_sig(struct template *t, const char *url, const char *path, const struct trust *trust)
 {
-	if (!trust->check || trust->n_key_files + trust->n_fingerprints + (trust->key_file != NULL) == 0)
+	if (!trust_has_keys(trust))
 		return 0;
 	return text_copy(&t->sig_url, url) < 0 || text_copy(&t->sig_path, path) < 0 ? -ENOMEM
 										    : copy_trust(t, trust);

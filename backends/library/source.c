@@ -540,7 +540,10 @@ static enum single_kind kind_of(struct scan *scan)
 	enum single_kind kind =
 		has_checksum(scan->source) ? SINGLE_TEMPLATE : single_kind_of_name(scan->source->leaf);
 
-	return kind == SINGLE_UNCLEAR ? look_at(scan) : kind;
+	if (kind != SINGLE_UNCLEAR)
+		return kind;
+	/* No other file may take the place of one that is signed. */
+	return trust_has_keys(&scan->source->trust) ? SINGLE_INDEX : look_at(scan);
 }
 
 /* What the one file suffers from is all there is to say of the source. */

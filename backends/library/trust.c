@@ -4,13 +4,18 @@
 #include <errno.h>
 #include <string.h>
 
+bool trust_has_keys(const struct trust *t)
+{
+	return t->check && t->n_key_files + t->n_fingerprints + (t->key_file != NULL) > 0;
+}
+
 int trust_keyring(const struct trust *t, struct keyring **ret, struct why *why)
 {
 	const size_t n = t->n_key_files + (t->key_file != NULL);
 	_cleanup_free_ const char **files = calloc(n + 1, sizeof(*files));
 
 	*ret = NULL;
-	if (!t->check || (n == 0 && t->n_fingerprints == 0))
+	if (!trust_has_keys(t))
 		return 0;
 	if (!files)
 		return -ENOMEM;

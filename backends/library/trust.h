@@ -22,6 +22,9 @@ struct trust {
 	size_t n_fingerprints;
 };
 
+/* Whether there is something to check by, and it is to be checked. */
+bool trust_has_keys(const struct trust *t);
+
 /* NULL in `ret`, and 0, when there is nothing to check by, or nothing is to be checked. */
 int trust_keyring(const struct trust *t, struct keyring **ret, struct why *why);
 

@@ -672,6 +672,11 @@ static void a_checksum_makes_a_claim(void **state)
 	t = find(w, "f");
 	assert_string_equal(t->claim, "sha256:" SUM8 SUM8 SUM8 SUM8);
 	template_unref(t);
+	close_library(w);
+	/* Whatever it looks like, it is not believed as an index that nobody has checked. */
+	put(w, "catalogue", A B);
+	open_well(w, "/catalogue#sha256=" SUM8 SUM8 SUM8 SUM8);
+	assert_lists(w, "catalogue");
 }
 
 static void one_file_follows_its_server(void **state)
@@ -699,6 +704,29 @@ static void one_file_follows_its_server(void **state)
 	assert_string_not_equal(same->seen, t->seen);
 	template_unref(same);
 	template_unref(t);
+}
+
+/* Nothing is kept; but what it turned out to be is still known to those who have it open. */
+static void a_server_that_goes_away_takes_no_file_with_it(void **state)
+{
+	struct world *w = *state;
+	int kept = w->kept;
+	struct template *t, *same;
+
+	w->kept = -1;
+	w->watches = true;
+	put_xz(w, "f.xz");
+	open_well(w, "/f.xz");
+	t = find(w, "f");
+	peer_stop(&w->far->peer);
+	library_refresh(w->lib);
+	while (!w->lib->source[0].said.lines.chars)
+		(void)usleep(1000);
+	same = find(w, "f");
+	assert_ptr_equal(same, t);
+	template_unref(same);
+	template_unref(t);
+	w->kept = kept;
 }
 
 static void one_file_whose_server_is_away(void **state)
@@ -793,6 +821,9 @@ static void what_is_not_is_refused(void **state)
 		assert_refused(w, "/index.asc", -EACCES, "none of the keys given");
 		put(w, "index", A B);
 		assert_refused(w, "/index", -EBADMSG, "is not signed");
+		/* Whose name says nothing can't be exchanged for a disk. */
+		put_xz(w, "signed");
+		assert_refused(w, "/signed", -EBADMSG, "is not clear-signed");
 		assert_int_equal(gpghome_run("sed 's/^name=The a/name=Not a/' good.asc >tampered.asc"), 0);
 		put_made(w, "tampered.asc");
 		assert_refused(w, "/index.asc", -EBADMSG, "bad signature");
@@ -974,6 +1005,7 @@ int main(void)
 		TEST(a_file_that_cannot_be_is_refused),
 		TEST(a_checksum_makes_a_claim),
 		TEST(one_file_follows_its_server),
+		TEST(a_server_that_goes_away_takes_no_file_with_it),
 		TEST(one_file_whose_server_is_away),
 		TEST(what_is_signed_well_is_believed),
 		TEST(a_damaged_copy_is_fetched_again),
