@@ -7,75 +7,39 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "fs/journal.h"
+#include "base/lock.h"
+#include "fs/known.h"
 
-/* Images that nobody has open stay open for a while, this many of them: nfsd and shells come back. */
+/* So many images that nobody has open stay open: nfsd and shells come back. */
 #define MOST_IDLE 64
+
+/* How often it is looked for images that have lingered, and the journal is synced. */
+#define STEP_MS (LINGER_MS / 12)
 
 /* Of some entries each with 100,000 templates listed; pages that no hash falls into are never touched. */
 #define N_CHAINS 65536
 
-/* A name that the journal knows. */
-struct known {
-	uint64_t id;
-	char *name;
-	struct known *next;
-};
-
 struct nodes {
 	pthread_mutex_t lock; /* guards all below */
-	struct journal *journal;
+	struct knowns *knowns;
 	struct node *chain[N_CHAINS];
-	struct known *known[N_CHAINS];
-	struct node *newest, *oldest; /* idle images */
-	unsigned n_idle;
+	struct node *newest, *oldest; /* with open images */
+	unsigned n_lingering;
+	pthread_t keeper;
+	bool has_keeper, ending;
+	bool has_work; /* for the keeper */
+	pthread_cond_t moved;
+};
+
+/* What has to be released when the lock is. */
+struct leaving {
+	struct image *image;
+	struct node *node;
 };
 
 static struct node **chain_of(struct nodes *nodes, uint64_t id)
 {
 	return &nodes->chain[id % N_CHAINS];
-}
-
-static const char *known_name(const struct nodes *nodes, uint64_t id)
-{
-	for (const struct known *k = nodes->known[id % N_CHAINS]; k; k = k->next)
-		if (k->id == id)
-			return k->name;
-	return NULL;
-}
-
-/* False when it is known already, or memory ran out. */
-static bool add_known(struct nodes *nodes, uint64_t id, const char *name)
-{
-	struct known *k;
-
-	if (known_name(nodes, id))
-		return false;
-	k = calloc(1, sizeof(*k));
-	if (!k || !(k->name = strdup(name))) {
-		free(k);
-		return false;
-	}
-	k->id = id;
-	k->next = nodes->known[id % N_CHAINS];
-	nodes->known[id % N_CHAINS] = k;
-	return true;
-}
-
-static void journal_found(void *arg, uint64_t id, const char *name)
-{
-	(void)add_known(arg, id, name);
-}
-
-struct nodes *nodes_new(int dirfd)
-{
-	struct nodes *nodes = calloc(1, sizeof(*nodes));
-
-	if (!nodes)
-		return NULL;
-	pthread_mutex_init(&nodes->lock, NULL);
-	nodes->journal = journal_open(dirfd, journal_found, nodes);
-	return nodes;
 }
 
 static void node_free(struct node *node)
@@ -89,67 +53,223 @@ static void node_free(struct node *node)
 	free(node);
 }
 
+static void leave(struct leaving leaving)
+{
+	image_unref(leaving.image);
+	if (leaving.node)
+		node_free(leaving.node);
+}
+
+static uint64_t hash_of(const char *identity)
+{
+	return XXH3_64bits(identity, strlen(identity));
+}
+
+/* The name's NUL parts it from the count, which is above 0 when other names have the ids before. 0 is no id, 1 the root's. */
+static uint64_t nth_id(const char *name, uint64_t identity, uint8_t n)
+{
+	char bytes[GOAL_NAME_MAX + 2] = { 0 };
+	size_t len = strnlen(name, GOAL_NAME_MAX);
+	uint64_t h;
+
+	memcpy(bytes, name, len);
+	bytes[len + 1] = (char)n;
+	h = XXH3_64bits_withSeed(bytes, len + 1 + (n > 0), identity);
+	return h > ROOT_ID ? h : h + 2;
+}
+
+uint64_t node_id(const char *name, const char *identity)
+{
+	return nth_id(name, hash_of(identity), 0);
+}
+
+/* Images that linger. */
+
+static void give_work(struct nodes *nodes)
+{
+	if (!nodes->has_work)
+		(void)pthread_cond_signal(&nodes->moved);
+	nodes->has_work = true;
+}
+
+static void linger_unlink(struct nodes *nodes, struct node *node)
+{
+	*(node->newer ? &node->newer->older : &nodes->newest) = node->older;
+	*(node->older ? &node->older->newer : &nodes->oldest) = node->newer;
+	node->older = node->newer = NULL;
+}
+
+/* Returns the node when that was its last ref: free it without the lock. */
+static struct node *put_locked(struct nodes *nodes, struct node *node)
+{
+	node->used = lock_now_ms();
+	if (--node->refs)
+		return NULL;
+	for (struct node **at = chain_of(nodes, node->id); *at; at = &(*at)->next)
+		if (*at == node) {
+			*at = node->next;
+			break;
+		}
+	return node;
+}
+
+/* Ends it, with the image that it kept open. */
+static struct leaving linger_end(struct nodes *nodes, struct node *node)
+{
+	struct leaving leaving = { take(node->image), NULL };
+
+	if (!node->lingers)
+		return leaving;
+	linger_unlink(nodes, node);
+	node->lingers = false;
+	nodes->n_lingering--;
+	leaving.node = put_locked(nodes, node);
+	return leaving;
+}
+
+/* Only the node has it: no more can come to have it without the lock. */
+static bool is_idle(const struct node *node)
+{
+	return node->image && !image_is_shared(node->image);
+}
+
+/*
+ * Makes the node, which has an image, the latest used. Returns what has to make
+ * room for it. What somebody has open would not be closed by giving it up, but opened a second time.
+ */
+static struct leaving linger(struct nodes *nodes, struct node *node)
+{
+	struct node *victim;
+
+	if (node->lingers) {
+		linger_unlink(nodes, node);
+	} else {
+		node->lingers = true;
+		node->refs++;
+		nodes->n_lingering++;
+	}
+	node->used = lock_now_ms();
+	node->older = nodes->newest;
+	*(nodes->newest ? &nodes->newest->newer : &nodes->oldest) = node;
+	nodes->newest = node;
+	if (nodes->n_lingering <= MOST_IDLE)
+		return (struct leaving){ 0 };
+	for (victim = nodes->oldest; victim && (victim == node || !is_idle(victim));)
+		victim = victim->newer;
+	return victim ? linger_end(nodes, victim) : (struct leaving){ 0 };
+}
+
+/* Nobody has it but we, and for long enough. */
+static bool has_lingered(const struct node *node, int64_t now)
+{
+	return node->lookups == 0 && node->refs == 1 && is_idle(node) && now - node->used >= LINGER_MS;
+}
+
+/* One that has lingered; whether others still do, that the kernel has forgotten. */
+static struct leaving find_lingered(struct nodes *nodes, bool *ret_others)
+{
+	const int64_t now = lock_now_ms();
+
+	*ret_others = false;
+	for (struct node *node = nodes->oldest; node; node = node->newer) {
+		if (has_lingered(node, now))
+			return linger_end(nodes, node);
+		*ret_others |= node->lookups == 0;
+	}
+	return (struct leaving){ 0 };
+}
+
+static void end_lingered(struct nodes *nodes)
+{
+	struct leaving leaving;
+	bool others;
+
+	do {
+		pthread_mutex_lock(&nodes->lock);
+		leaving = find_lingered(nodes, &others);
+		if (!leaving.image && others)
+			nodes->has_work = true;
+		pthread_mutex_unlock(&nodes->lock);
+		leave(leaving);
+	} while (leaving.image);
+}
+
+/* Waits for work, and then for a while, so that more of it comes together. False at the end. */
+static bool await_work(struct nodes *nodes, int *ret_fd)
+{
+	int64_t until;
+
+	LOCKED(&nodes->lock);
+	while (!nodes->has_work && !nodes->ending)
+		(void)pthread_cond_wait(&nodes->moved, &nodes->lock);
+	until = lock_now_ms() + STEP_MS;
+	while (!nodes->ending && lock_now_ms() < until)
+		lock_cond_wait_until(&nodes->moved, &nodes->lock, until);
+	nodes->has_work = false;
+	*ret_fd = knowns_take_unsynced(nodes->knowns);
+	return !nodes->ending;
+}
+
+static void *keep(void *arg)
+{
+	struct nodes *nodes = arg;
+	bool more;
+
+	do {
+		_cleanup_close_ int journal = -1;
+
+		more = await_work(nodes, &journal);
+		if (journal >= 0)
+			(void)fdatasync(journal);
+		end_lingered(nodes);
+	} while (more);
+	return NULL;
+}
+
+struct nodes *nodes_new(int dirfd)
+{
+	struct nodes *nodes = calloc(1, sizeof(*nodes));
+
+	if (!nodes)
+		return NULL;
+	nodes->knowns = knowns_new(dirfd);
+	if (!nodes->knowns) {
+		free(nodes);
+		return NULL;
+	}
+	(void)pthread_mutex_init(&nodes->lock, NULL);
+	lock_cond_init(&nodes->moved);
+	nodes->has_keeper = lock_thread_start(&nodes->keeper, "nodes", keep, nodes) == 0;
+	return nodes;
+}
+
+static void end_keeper(struct nodes *nodes)
+{
+	if (!nodes->has_keeper)
+		return;
+	pthread_mutex_lock(&nodes->lock);
+	nodes->ending = true;
+	(void)pthread_cond_signal(&nodes->moved);
+	pthread_mutex_unlock(&nodes->lock);
+	(void)pthread_join(nodes->keeper, NULL);
+}
+
 void nodes_free(struct nodes *nodes)
 {
 	if (!nodes)
 		return;
-	for (size_t i = 0; i < N_CHAINS; i++) {
+	end_keeper(nodes);
+	for (size_t i = 0; i < N_CHAINS; i++)
 		while (nodes->chain[i]) {
 			struct node *node = nodes->chain[i];
 
 			nodes->chain[i] = node->next;
 			node_free(node);
 		}
-		while (nodes->known[i]) {
-			struct known *k = nodes->known[i];
-
-			nodes->known[i] = k->next;
-			free(k->name);
-			free(k);
-		}
-	}
-	journal_close(nodes->journal);
+	knowns_free(nodes->knowns);
+	(void)pthread_cond_destroy(&nodes->moved);
 	pthread_mutex_destroy(&nodes->lock);
 	free(nodes);
-}
-
-uint64_t node_id(const char *name, const char *identity)
-{
-	/* The name's NUL parts the two. 0 is no id, 1 is the root's. */
-	uint64_t h = XXH3_64bits_withSeed(name, strlen(name) + 1, XXH3_64bits(identity, strlen(identity)));
-
-	return h > ROOT_ID ? h : h + 2;
-}
-
-/* Idle images. */
-
-static void idle_remove(struct nodes *nodes, struct node *node)
-{
-	if (!node->idle)
-		return;
-	*(node->newer ? &node->newer->older : &nodes->newest) = node->older;
-	*(node->older ? &node->older->newer : &nodes->oldest) = node->newer;
-	node->older = node->newer = NULL;
-	node->idle = 0;
-	nodes->n_idle--;
-}
-
-/* Makes the node the latest used. Returns the image that has to make room for it; unref it without the lock. */
-static struct image *idle_touch(struct nodes *nodes, struct node *node)
-{
-	struct node *oldest;
-
-	idle_remove(nodes, node);
-	node->idle = 1;
-	node->older = nodes->newest;
-	*(nodes->newest ? &nodes->newest->newer : &nodes->oldest) = node;
-	nodes->newest = node;
-	nodes->n_idle++;
-	if (nodes->n_idle <= MOST_IDLE)
-		return NULL;
-	oldest = nodes->oldest;
-	idle_remove(nodes, oldest);
-	return take(oldest->image);
 }
 
 /* Nodes. */
@@ -160,20 +280,6 @@ static struct node *find_locked(struct nodes *nodes, uint64_t id)
 		if (node->id == id)
 			return node;
 	return NULL;
-}
-
-/* Returns the node when that was its last ref: free it without the lock. */
-static struct node *put_locked(struct nodes *nodes, struct node *node)
-{
-	if (--node->refs)
-		return NULL;
-	for (struct node **at = chain_of(nodes, node->id); *at; at = &(*at)->next)
-		if (*at == node) {
-			*at = node->next;
-			break;
-		}
-	idle_remove(nodes, node);
-	return node;
 }
 
 static void count_lookup(struct node *node)
@@ -188,7 +294,6 @@ static struct node *node_new(const char *name, struct resolved *r)
 
 	if (!node)
 		return NULL;
-	node->id = node_id(name, resolved_identity(r));
 	node->name = strdup(name);
 	node->identity = strdup(resolved_identity(r));
 	if (r->template) {
@@ -197,6 +302,8 @@ static struct node *node_new(const char *name, struct resolved *r)
 		node->mode = r->template->mode & 0444;
 		node->uid = r->template->uid;
 		node->gid = r->template->gid;
+	} else {
+		(void)clock_gettime(CLOCK_REALTIME, &node->mtime);
 	}
 	if (!node->name || !node->identity || (r->template && !node->template_name)) {
 		node_free(node);
@@ -207,7 +314,43 @@ static struct node *node_new(const char *name, struct resolved *r)
 	node->text = take(r->text);
 	node->plan = take(r->plan);
 	node->image = take(r->image);
+	node->made = lock_now_ms();
 	return node;
+}
+
+static bool is_it(const struct node *node, const char *name, const char *identity)
+{
+	return strcmp(node->name, name) == 0 && strcmp(node->identity, identity) == 0;
+}
+
+/* Whether that id was given to something else, as far as anybody remembers. */
+static bool is_taken(struct nodes *nodes, uint64_t id, const char *name, const char *identity)
+{
+	const struct node *node = find_locked(nodes, id);
+	const struct known *known = knowns_find(nodes->knowns, id);
+
+	return (node && !is_it(node, name, identity)) ||
+	       (known && (known->identity != hash_of(identity) || strcmp(known->name, name) != 0));
+}
+
+/* The id that this name has, or will have; of two with one hash the second one gets another. 0: all are taken. */
+static uint64_t choose_id(struct nodes *nodes, const char *name, const char *identity)
+{
+	for (unsigned n = 0; n <= UINT8_MAX; n++) {
+		uint64_t id = nth_id(name, hash_of(identity), (uint8_t)n);
+
+		if (!is_taken(nodes, id, name, identity))
+			return id;
+	}
+	return 0;
+}
+
+/* Remembers the id for good, as the latest used. NULL without memory. */
+static const struct known *remember(struct nodes *nodes, const struct node *node)
+{
+	const struct journal_record record = { node->id, hash_of(node->identity), node->mtime, node->name };
+
+	return knowns_add(nodes->knowns, &record);
 }
 
 /* Hands over what was opened later than the name was promised. */
@@ -218,36 +361,44 @@ static void set_image(struct node *node, struct node *from)
 		node->plan = atomic_exchange(&from->plan, NULL);
 }
 
+/* Puts it among the others. */
+static struct node *insert(struct nodes *nodes, struct node *node)
+{
+	const struct known *known = remember(nodes, node);
+
+	/* A time that was told with this id once stays. */
+	if (known)
+		node->mtime = known->mtime;
+	give_work(nodes);
+	node->next = *chain_of(nodes, node->id);
+	*chain_of(nodes, node->id) = node;
+	return node;
+}
+
 struct node *nodes_add(struct nodes *nodes, const char *name, struct resolved *r)
 {
-	struct node *made = node_new(name, r), *node;
-	struct image *closing = NULL;
+	struct node *made = node_new(name, r), *node = NULL;
+	struct leaving leaving = { 0 };
 
 	if (!made)
 		return NULL;
 	pthread_mutex_lock(&nodes->lock);
+	made->id = choose_id(nodes, name, made->identity);
 	node = find_locked(nodes, made->id);
-	if (node && (strcmp(node->name, name) != 0 || strcmp(node->identity, made->identity) != 0)) {
-		/* Two names of one hash: what comes second can't be had while the kernel knows the first. */
-		pthread_mutex_unlock(&nodes->lock);
-		node_free(made);
-		return NULL;
-	}
-	if (!node) {
-		node = take(made);
-		node->next = *chain_of(nodes, node->id);
-		*chain_of(nodes, node->id) = node;
-		if (add_known(nodes, node->id, name))
-			journal_add(nodes->journal, node->id, name);
-	} else if (!node->image && made->image) {
+	if (!node && made->id) {
+		node = insert(nodes, take(made));
+	} else if (node && !node->image && made->image) {
 		set_image(node, made);
 	}
-	if (node->image)
-		closing = idle_touch(nodes, node);
-	count_lookup(node);
-	node->refs++;
+	if (node) {
+		node->made = lock_now_ms();
+		if (node->image)
+			leaving = linger(nodes, node);
+		count_lookup(node);
+		node->refs++;
+	}
 	pthread_mutex_unlock(&nodes->lock);
-	image_unref(closing);
+	leave(leaving);
 	if (made)
 		node_free(made);
 	return node;
@@ -268,16 +419,16 @@ struct node *nodes_get(struct nodes *nodes, uint64_t id)
 struct node *nodes_look_up(struct nodes *nodes, const char *name, const char *identity)
 {
 	struct node *node;
+	uint64_t id;
 
-	pthread_mutex_lock(&nodes->lock);
-	node = find_locked(nodes, node_id(name, identity));
-	if (node && (strcmp(node->name, name) != 0 || strcmp(node->identity, identity) != 0))
-		node = NULL;
-	if (node) {
-		count_lookup(node);
-		node->refs++;
-	}
-	pthread_mutex_unlock(&nodes->lock);
+	LOCKED(&nodes->lock);
+	id = choose_id(nodes, name, identity);
+	node = find_locked(nodes, id);
+	if (!node)
+		return NULL;
+	(void)remember(nodes, node);
+	count_lookup(node);
+	node->refs++;
 	return node;
 }
 
@@ -300,8 +451,10 @@ void nodes_forget(struct nodes *nodes, uint64_t id, uint64_t lookups)
 	node = find_locked(nodes, id);
 	if (node && node->lookups) {
 		node->lookups -= lookups < node->lookups ? lookups : node->lookups;
-		if (node->lookups == 0)
+		if (node->lookups == 0) {
 			last = put_locked(nodes, node);
+			give_work(nodes);
+		}
 	}
 	pthread_mutex_unlock(&nodes->lock);
 	if (last)
@@ -310,36 +463,55 @@ void nodes_forget(struct nodes *nodes, uint64_t id, uint64_t lookups)
 
 char *nodes_name_of(struct nodes *nodes, uint64_t id)
 {
-	const char *name;
-	char *copy;
+	const struct known *known;
+
+	LOCKED(&nodes->lock);
+	known = knowns_find(nodes->knowns, id);
+	return known ? strdup(known->name) : NULL;
+}
+
+bool nodes_know_other(struct nodes *nodes, uint64_t id, const char *name, const char *identity)
+{
+	LOCKED(&nodes->lock);
+
+	return is_taken(nodes, id, name, identity);
+}
+
+bool nodes_are_kept(const struct nodes *nodes)
+{
+	return knowns_are_kept(nodes->knowns);
+}
+
+void nodes_let_go(struct nodes *nodes, struct node *node)
+{
+	struct leaving leaving;
 
 	pthread_mutex_lock(&nodes->lock);
-	name = known_name(nodes, id);
-	copy = name ? strdup(name) : NULL;
+	leaving = linger_end(nodes, node);
 	pthread_mutex_unlock(&nodes->lock);
-	return copy;
+	leave(leaving);
 }
 
 struct image *node_image(struct nodes *nodes, struct node *node)
 {
-	struct image *img = NULL, *closing = NULL;
+	struct leaving leaving = { 0 };
+	struct image *img = NULL;
 
 	pthread_mutex_lock(&nodes->lock);
 	if (node->image && image_is_stale(node->image)) {
-		idle_remove(nodes, node);
-		closing = take(node->image);
+		leaving = linger_end(nodes, node);
 	} else if (node->image) {
 		img = image_ref(node->image);
-		closing = idle_touch(nodes, node);
+		leaving = linger(nodes, node);
 	}
 	pthread_mutex_unlock(&nodes->lock);
-	image_unref(closing);
+	leave(leaving);
 	return img;
 }
 
 int node_set_image(struct nodes *nodes, struct node *node, struct resolved *r, struct image **ret)
 {
-	struct image *closing;
+	struct leaving leaving;
 
 	/* The promised size is what the kernel goes by. */
 	if (!r->image || r->image->size != node->size || strcmp(resolved_identity(r), node->identity) != 0)
@@ -350,9 +522,9 @@ int node_set_image(struct nodes *nodes, struct node *node, struct resolved *r, s
 	if (!node->plan)
 		node->plan = take(r->plan);
 	*ret = image_ref(node->image);
-	closing = idle_touch(nodes, node);
+	leaving = linger(nodes, node);
 	pthread_mutex_unlock(&nodes->lock);
-	image_unref(closing);
+	leave(leaving);
 	return 0;
 }
 
@@ -415,44 +587,37 @@ int nodes_each(struct nodes *nodes, const char *template_name,
 	return r;
 }
 
-/* The image of the least recently used node that nobody else holds; the caller's now. NULL: there is none. */
-static struct image *take_unused(struct nodes *nodes)
+static struct leaving find_unused(struct nodes *nodes)
 {
-	struct image *img = NULL;
-
-	pthread_mutex_lock(&nodes->lock);
 	for (struct node *node = nodes->oldest; node; node = node->newer)
-		if (!image_is_shared(node->image)) {
-			img = take(node->image);
-			idle_remove(nodes, node);
-			break;
-		}
-	pthread_mutex_unlock(&nodes->lock);
-	return img;
+		if (is_idle(node))
+			return linger_end(nodes, node);
+	return (struct leaving){ 0 };
 }
 
 bool nodes_close_unused(struct nodes *nodes)
 {
-	struct image *closing;
+	struct leaving leaving;
 	bool any = false;
 
-	while ((closing = take_unused(nodes))) {
-		image_unref(closing);
-		any = true;
-	}
+	do {
+		pthread_mutex_lock(&nodes->lock);
+		leaving = find_unused(nodes);
+		pthread_mutex_unlock(&nodes->lock);
+		any |= leaving.image != NULL;
+		leave(leaving);
+	} while (leaving.image);
 	return any;
 }
 
 void nodes_close_images(struct nodes *nodes)
 {
-	struct image *closing;
+	struct leaving leaving;
 
 	do {
 		pthread_mutex_lock(&nodes->lock);
-		closing = nodes->oldest ? take(nodes->oldest->image) : NULL;
-		if (nodes->oldest)
-			idle_remove(nodes, nodes->oldest);
+		leaving = nodes->oldest ? linger_end(nodes, nodes->oldest) : (struct leaving){ 0 };
 		pthread_mutex_unlock(&nodes->lock);
-		image_unref(closing);
-	} while (closing);
+		leave(leaving);
+	} while (leaving.image);
 }

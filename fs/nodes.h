@@ -5,12 +5,17 @@
 /*
  * The nodes that the kernel knows. A node id is a hash of the name and of what
  * the name stood for, so that it is the same after a restart and never stands
- * for other bytes: a template that changes gives its goals new ids. A journal in
- * the store's directory remembers which name an id was, so that a file handle
+ * for other bytes: a template that changes gives its goals new ids. Should two
+ * have the same hash, the second one gets another id. A journal in the store's
+ * directory remembers which name an id was (known.h), so that a file handle
  * (NFS) finds its file again after a restart.
  *
- * Threads: nodes_* from any thread; a node lives as long as the kernel remembers
- * it or somebody holds a ref. One lock, never held across I/O but the journal's append.
+ * A node lives as long as the kernel remembers it or somebody holds a ref; one
+ * with an open image lingers on for LINGER_MS. An NFS server whose clients go by
+ * handles opens, closes and forgets a file for each of their requests.
+ *
+ * Threads: nodes_* from any thread, and one of their own that ends what has lingered. One lock, never
+ * held across I/O but the journal's.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -20,6 +25,9 @@
 #include "fs/resolve.h"
 
 #define ROOT_ID 1
+
+/* How long an image stays open when the kernel has forgotten its node. */
+#define LINGER_MS 60000
 
 /* How the opens of a node are served: see passthrough.h. Zero at first; guarded by the mount's lock. */
 struct passing {
@@ -36,7 +44,9 @@ struct node {
 	char *text;	     /* a text's content; NULL for an image */
 	uint64_t size;	     /* bytes */
 	uint64_t data;	     /* bytes that are not proved zero */
-	struct timespec mtime;
+	struct timespec
+		mtime; /* the same whenever the id is: of a text that belongs to no template, when it was first made */
+	_Atomic int64_t made; /* when it was last found to be what its name stands for; lock_now_ms() */
 	/* The template's: who may read it may read what is made of it, and nobody else. */
 	mode_t mode; /* 0444 at most */
 	uid_t uid;
@@ -46,10 +56,11 @@ struct node {
 	/* Guarded by the nodes' lock. */
 	struct image *image;	    /* owns a ref, or NULL: closed for now, opened again when asked for */
 	uint64_t lookups;	    /* what the kernel has been told and not forgotten */
-	unsigned refs;		    /* ours, the kernel's lookups counting as one */
+	unsigned refs;		    /* ours; the kernel's lookups count as one, lingering as one */
 	struct node *next;	    /* in the hash chain */
-	struct node *older, *newer; /* idle images, by last use */
-	int idle;
+	struct node *older, *newer; /* those with an open image, by last use */
+	int64_t used;		    /* when the image was last asked for; lock_now_ms() */
+	bool lingers;		    /* is among those */
 };
 
 struct nodes;
@@ -62,8 +73,7 @@ DEFINE_CLEANUP(struct nodes *, nodes_free);
 /*
  * The node for a resolved name, made or found; its image (if any) and lookup
  * count belong to it. Consumes what `r` holds. Returns a node with one more
- * lookup counted and a ref for the caller, or NULL: without memory, or when
- * another name has the same id.
+ * lookup counted and a ref for the caller, or NULL without memory.
  */
 struct node *nodes_add(struct nodes *nodes, const char *name, struct resolved *r);
 
@@ -87,7 +97,16 @@ char *nodes_name_of(struct nodes *nodes, uint64_t id);
 struct image *node_image(struct nodes *nodes, struct node *node);
 int node_set_image(struct nodes *nodes, struct node *node, struct resolved *r, struct image **ret);
 
-/* The id that a name standing for `identity` has. */
+/* Whether that id was given to what another name, or another identity, stood for. */
+bool nodes_know_other(struct nodes *nodes, uint64_t id, const char *name, const char *identity);
+
+/* Whether ids are known after a restart: without, nobody should be handed one to keep. */
+bool nodes_are_kept(const struct nodes *nodes);
+
+/* Lets go of the node's image, which somebody who has it open keeps. */
+void nodes_let_go(struct nodes *nodes, struct node *node);
+
+/* The id that a name standing for `identity` has, but for two of one hash. */
 uint64_t node_id(const char *name, const char *identity);
 
 /*
@@ -104,7 +123,7 @@ int nodes_each(struct nodes *nodes, const char *template_name,
  */
 bool nodes_close_unused(struct nodes *nodes);
 
-/* Closes all idle images, so that the store may be closed. */
+/* Closes all images that nobody has open, so that the store may be closed. */
 void nodes_close_images(struct nodes *nodes);
 
 #endif

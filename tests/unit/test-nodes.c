@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/known.h"
 #include "fs/nodes.h"
 #include "tests/unit/memimage.h"
 
@@ -256,6 +257,318 @@ static void test_what_follows_damage_is_written_over(void **state)
 	nodes_free(nodes);
 }
 
+/* Journals with a few records, as a former daemon left them. */
+
+static void nothing_found(void *arg, const struct journal_record *record)
+{
+}
+
+static void write_records(const struct journal_record *record, size_t n)
+{
+	struct journal *j = journal_open(dirfd, nothing_found, NULL);
+
+	assert_non_null(j);
+	for (size_t i = 0; i < n; i++)
+		journal_add(j, &record[i]);
+	journal_close(j);
+}
+
+static void assert_name(struct nodes *nodes, uint64_t id, const char *name)
+{
+	char *found = nodes_name_of(nodes, id);
+
+	if (name)
+		assert_string_equal(found, name);
+	else
+		assert_null(found);
+	free(found);
+}
+
+static const struct journal_record three[] = {
+	{ 10, 1, { 100, 1 }, "a.raw" },
+	{ 20, 2, { -200, 2 }, "b@20G.qcow2" },
+	{ 30, 3, { 300, 999999999 }, "c.raw" },
+};
+
+static off_t journal_size(void)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(dirfd, "nodes", &st, 0), 0);
+	return st.st_size;
+}
+
+static void test_damage_in_the_middle_costs_that_record_alone(void **state)
+{
+	struct nodes *nodes;
+	off_t size;
+	int fd;
+
+	write_records(three, 3);
+	size = journal_size();
+	fd = openat(dirfd, "nodes", O_RDWR);
+	assert_int_equal(pwrite(fd, "zzzz", 4, 16 + 36 + 5 + 20), 4);
+	close(fd);
+	nodes = nodes_new(dirfd);
+	assert_name(nodes, 10, "a.raw");
+	assert_name(nodes, 20, NULL);
+	assert_name(nodes, 30, "c.raw");
+	nodes_free(nodes);
+	/* It was written anew, without what nobody can read. */
+	assert_int_equal(journal_size(), size - 36 - 11);
+}
+
+/* A daemon that was killed while it wrote, a disk that was full, a machine whose power failed. */
+static void test_a_journal_may_be_cut_short_anywhere(void **state)
+{
+	struct nodes *nodes;
+	off_t size;
+
+	write_records(three, 3);
+	size = journal_size();
+	for (off_t cut = size; cut >= 0; cut--) {
+		int fd = openat(dirfd, "nodes", O_RDWR | O_TRUNC | O_CREAT, 0600);
+
+		close(fd);
+		write_records(three, 3);
+		fd = openat(dirfd, "nodes", O_RDWR);
+		assert_int_equal(ftruncate(fd, cut), 0);
+		/* What was allocated and not written reads as zeros. */
+		assert_int_equal(ftruncate(fd, cut % 2 ? cut : cut + 4096), 0);
+		close(fd);
+		nodes = nodes_new(dirfd);
+		assert_name(nodes, 10, cut >= 16 + 41 ? "a.raw" : NULL);
+		assert_name(nodes, 20, cut >= 16 + 41 + 47 ? "b@20G.qcow2" : NULL);
+		assert_name(nodes, 30, cut >= size ? "c.raw" : NULL);
+		nodes_free(nodes);
+	}
+}
+
+static void test_a_journal_that_is_none_is_begun_anew(void **state)
+{
+	struct nodes *nodes;
+	struct node *node;
+	int fd = openat(dirfd, "nodes", O_RDWR | O_CREAT, 0600);
+	uint64_t id;
+
+	assert_int_equal(write(fd, "goalfs nodes 1\n\0more of it", 26), 26);
+	close(fd);
+	nodes = nodes_new(dirfd);
+	node = add(nodes, "x.plan", "one");
+	id = node->id;
+	node_put(nodes, node);
+	nodes_free(nodes);
+	nodes = nodes_new(dirfd);
+	assert_name(nodes, id, "x.plan");
+	assert_true(nodes_are_kept(nodes));
+	nodes_free(nodes);
+}
+
+static void test_where_no_journal_can_be_nothing_is_kept(void **state)
+{
+	struct nodes *nodes = nodes_new(-1);
+
+	assert_false(nodes_are_kept(nodes));
+	nodes_free(nodes);
+	assert_int_equal(mkdirat(dirfd, "nodes", 0700), 0);
+	nodes = nodes_new(dirfd);
+	assert_non_null(nodes);
+	assert_false(nodes_are_kept(nodes));
+	node_put(nodes, add(nodes, "x.plan", "one"));
+	nodes_free(nodes);
+	assert_int_equal(unlinkat(dirfd, "nodes", AT_REMOVEDIR), 0);
+}
+
+/* Whoever makes up names takes neither memory nor disk without end. */
+static void test_very_many_names_are_bounded(void **state)
+{
+	const unsigned n = 3 * KNOWN_MOST + 1000;
+	struct knowns *k = knowns_new(dirfd);
+	struct journal_record record = { 0 };
+	char name[32], first[32];
+
+	(void)snprintf(first, sizeof(first), "x@%u.raw", n - KNOWN_MOST + 1);
+	for (unsigned i = 1; i <= n; i++) {
+		record.id = 1 + i;
+		record.name = name;
+		(void)snprintf(name, sizeof(name), "x@%u.raw", i);
+		assert_non_null(knowns_add(k, &record));
+	}
+	assert_null(knowns_find(k, 2));
+	assert_null(knowns_find(k, 1 + n - KNOWN_MOST));
+	assert_non_null(knowns_find(k, 2 + n - KNOWN_MOST));
+	knowns_free(k);
+	assert_in_range(journal_size(), KNOWN_MOST * 46, 2 * KNOWN_MOST * 48);
+	k = knowns_new(dirfd);
+	assert_null(knowns_find(k, 1 + n - KNOWN_MOST));
+	assert_string_equal(knowns_find(k, 2 + n - KNOWN_MOST)->name, first);
+	assert_string_equal(knowns_find(k, 1 + n)->name, name);
+	knowns_free(k);
+	/* What was more than that is gone from the disk, too. */
+	assert_true(journal_size() <= 16 + KNOWN_MOST * 48);
+}
+
+static void test_what_is_used_is_not_forgotten(void **state)
+{
+	struct knowns *k = knowns_new(-1);
+	struct journal_record record = { .id = 7, .name = "used.raw" };
+
+	assert_non_null(knowns_add(k, &record));
+	for (unsigned i = 0; i < 2 * KNOWN_MOST; i++) {
+		record.id = 1000 + i;
+		record.name = "x.raw";
+		assert_non_null(knowns_add(k, &record));
+		if (i % 1000 == 0) {
+			record.id = 7;
+			assert_non_null(knowns_add(k, &record));
+		}
+	}
+	assert_string_equal(knowns_find(k, 7)->name, "used.raw");
+	knowns_free(k);
+}
+
+/* An id is never another file's: not even if the hash says so. */
+static void test_two_names_of_one_hash_have_two_ids(void **state)
+{
+	const uint64_t id = node_id("b.plan", "one");
+	const struct journal_record first = { id, 5, { 1, 0 }, "a.raw" };
+	struct nodes *nodes;
+	struct node *node, *again;
+	uint64_t other;
+
+	write_records(&first, 1);
+	nodes = nodes_new(dirfd);
+	node = add(nodes, "b.plan", "one");
+	again = add(nodes, "b.plan", "one");
+	assert_ptr_equal(node, again);
+	other = node->id;
+	assert_true(other != id);
+	assert_name(nodes, id, "a.raw");
+	assert_name(nodes, other, "b.plan");
+	node_put(nodes, node);
+	node_put(nodes, again);
+	nodes_forget(nodes, other, 2);
+	nodes_free(nodes);
+
+	/* After a restart, too, whichever comes first. */
+	nodes = nodes_new(dirfd);
+	node = add(nodes, "b.plan", "one");
+	assert_true(node->id == other);
+	node_put(nodes, node);
+	assert_name(nodes, id, "a.raw");
+	assert_true(nodes_know_other(nodes, id, "b.plan", "one"));
+	assert_false(nodes_know_other(nodes, other, "b.plan", "one"));
+	nodes_free(nodes);
+}
+
+/* NFS clients take a time that moves for new content. */
+static void test_times_of_an_id_stay_over_restarts(void **state)
+{
+	struct nodes *nodes = nodes_new(dirfd);
+	struct node *node = add(nodes, "x.plan", "one");
+	const struct timespec was = node->mtime;
+	struct timespec now;
+
+	assert_true(was.tv_sec > 0);
+	node_put(nodes, node);
+	nodes_free(nodes);
+	do
+		(void)clock_gettime(CLOCK_REALTIME, &now);
+	while (now.tv_sec == was.tv_sec && now.tv_nsec == was.tv_nsec);
+	nodes = nodes_new(dirfd);
+	node = add(nodes, "x.plan", "one");
+	assert_memory_equal(&node->mtime, &was, sizeof(was));
+	node_put(nodes, node);
+	nodes_free(nodes);
+}
+
+/* An image that counts how often one like it was closed. */
+
+static unsigned n_closed;
+
+static void count_close(struct image *img)
+{
+	n_closed++;
+	free(img);
+}
+
+static const struct image_ops counting_ops = { .name = "counting", .close = count_close };
+
+static struct node *add_image(struct nodes *nodes, const char *name)
+{
+	struct template t = { .name = (char *)"t", .stands_for = (char *)"1", .refs = 1 };
+	struct resolved r = { .template = &t, .image = calloc(1, sizeof(struct image)), .size = 512 };
+	struct node *node;
+
+	assert_non_null(r.image);
+	image_init(r.image, &counting_ops, 512, NULL);
+	node = nodes_add(nodes, name, &r);
+	assert_non_null(node);
+	r.template = NULL;
+	resolved_done(&r);
+	return node;
+}
+
+/* What an NFS server does at each request of a client that has nothing but a handle. */
+static void test_an_image_outlives_being_forgotten(void **state)
+{
+	struct nodes *nodes = nodes_new(-1);
+	struct node *node = add_image(nodes, "t.raw");
+	uint64_t id = node->id;
+
+	n_closed = 0;
+	for (int i = 0; i < 1000; i++) {
+		struct image *img = node_image(nodes, node);
+
+		assert_non_null(img);
+		node_put(nodes, node);
+		image_unref(img);
+		nodes_forget(nodes, id, 1);
+		node = nodes_look_up(nodes, "t.raw", "1");
+		assert_non_null(node);
+	}
+	assert_int_equal(n_closed, 0);
+	nodes_let_go(nodes, node);
+	assert_int_equal(n_closed, 1);
+	assert_null(node_image(nodes, node));
+	node_put(nodes, node);
+	nodes_forget(nodes, id, 1);
+	assert_null(nodes_get(nodes, id));
+	nodes_free(nodes);
+}
+
+static void test_images_in_use_make_no_room_for_others(void **state)
+{
+	struct nodes *nodes = nodes_new(-1);
+	struct node *used[100];
+	struct image *img[100];
+	char name[32];
+
+	n_closed = 0;
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "t@%d.raw", i);
+		used[i] = add_image(nodes, name);
+		img[i] = node_image(nodes, used[i]);
+	}
+	for (int i = 100; i < 300; i++) {
+		(void)snprintf(name, sizeof(name), "t@%d.raw", i);
+		node_put(nodes, add_image(nodes, name));
+	}
+	/* Of the others so many are open as may be: those came last. */
+	assert_in_range(n_closed, 100, 200);
+	for (int i = 0; i < 100; i++) {
+		struct image *again = node_image(nodes, used[i]);
+
+		assert_ptr_equal(again, img[i]);
+		image_unref(again);
+		image_unref(img[i]);
+		node_put(nodes, used[i]);
+	}
+	nodes_close_images(nodes);
+	assert_int_equal(n_closed, 300);
+	nodes_free(nodes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +580,16 @@ int main(void)
 		cmocka_unit_test_setup(test_ids_are_known_after_a_restart, forget_journal),
 		cmocka_unit_test_setup(test_a_damaged_journal_gives_no_wrong_name, forget_journal),
 		cmocka_unit_test_setup(test_what_follows_damage_is_written_over, forget_journal),
+		cmocka_unit_test_setup(test_damage_in_the_middle_costs_that_record_alone, forget_journal),
+		cmocka_unit_test_setup(test_a_journal_may_be_cut_short_anywhere, forget_journal),
+		cmocka_unit_test_setup(test_a_journal_that_is_none_is_begun_anew, forget_journal),
+		cmocka_unit_test_setup(test_where_no_journal_can_be_nothing_is_kept, forget_journal),
+		cmocka_unit_test_setup(test_very_many_names_are_bounded, forget_journal),
+		cmocka_unit_test(test_what_is_used_is_not_forgotten),
+		cmocka_unit_test_setup(test_two_names_of_one_hash_have_two_ids, forget_journal),
+		cmocka_unit_test_setup(test_times_of_an_id_stay_over_restarts, forget_journal),
+		cmocka_unit_test(test_an_image_outlives_being_forgotten),
+		cmocka_unit_test(test_images_in_use_make_no_room_for_others),
 	};
 
 	return cmocka_run_group_tests_name("nodes", tests, setup, teardown);
