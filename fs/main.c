@@ -317,7 +317,7 @@ static int mount_and_serve(const struct options *o, struct world *w, struct moun
 
 	if (r < 0)
 		return r;
-	m->passthrough = passthrough_new(m->session);
+	m->passthrough = passthrough_new(m->session, nodes_are_kept(m->nodes));
 	m->survey = survey_new(&w->context, w->library, m->formats);
 	r = m->passthrough && m->survey ? library_watch(w->library, why) : -ENOMEM;
 	if (r == 0) {

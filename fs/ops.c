@@ -944,7 +944,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	/* Bytes don't change under a node id: what AUTO_INVAL_DATA would drop at a moved mtime stays. */
 	conn->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA;
 	/* Node ids stand for file handles. */
-	conn->want |= conn->capable & FUSE_CAP_EXPORT_SUPPORT;
+	if (nodes_are_kept(m->nodes))
+		conn->want |= conn->capable & FUSE_CAP_EXPORT_SUPPORT;
 	conn->want |= conn->capable & FUSE_CAP_EXPLICIT_INVAL_DATA;
 	/* Lookup of all that a listing shows would open every template. */
 	conn->want &= ~(unsigned)FUSE_CAP_READDIRPLUS;

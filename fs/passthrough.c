@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * libfuse offers passthrough from 3.16 on; this works with older ones too. Two
- * things are done behind its back, both on the wire: the INIT reply is given the
- * flag and a stack depth while it is written, and an OPEN is answered with a raw
+ * things are done behind its back, both on the wire: the INIT reply is given its
+ * flags and a stack depth while it is written, and an OPEN is answered with a raw
  * struct fuse_open_out.
  */
 #include "fs/passthrough.h"
@@ -20,6 +20,7 @@
 #define OP_INIT		  26
 #define INIT_EXT	  (UINT32_C(1) << 30)
 #define INIT2_PASSTHROUGH (UINT32_C(1) << 5) /* bit 37 */
+#define INIT2_NO_EXPORT	  (UINT32_C(1) << 6) /* bit 38 */
 #define OPEN_PASSTHROUGH  (UINT32_C(1) << 7)
 
 struct wire_in_header {
@@ -67,7 +68,9 @@ _Static_assert(sizeof(struct wire_open_out) == 16, "fuse_open_out");
 
 struct passthrough {
 	struct fuse_session *session;
-	bool offered;	      /* by the kernel, in INIT */
+	bool wanted; /* passthrough, which takes root */
+	bool exportable;
+	uint32_t offered;     /* by the kernel, in INIT: what of INIT2_* is wanted */
 	bool on;	      /* answered, and not refused since */
 	uint64_t init_unique; /* of the INIT that has not been answered yet; 0: none */
 };
@@ -85,7 +88,8 @@ static void see_request(const void *buf, ssize_t n)
 	if (n < (ssize_t)(sizeof(*in) + sizeof(*init)) || in->opcode != OP_INIT)
 		return;
 	the->init_unique = in->unique;
-	the->offered = init->flags & INIT_EXT && init->flags2 & INIT2_PASSTHROUGH;
+	the->offered = init->flags & INIT_EXT ? init->flags2 : 0;
+	the->offered &= (the->wanted ? INIT2_PASSTHROUGH : 0) | (the->exportable ? 0 : INIT2_NO_EXPORT);
 }
 
 static ssize_t read_device(int fd, void *buf, size_t count, void *userdata)
@@ -109,11 +113,12 @@ static ssize_t write_device(int fd, struct iovec *iov, int count, void *userdata
 		return writev(fd, iov, count);
 	memcpy(&init, iov[1].iov_base, sizeof(init));
 	init.flags |= INIT_EXT;
-	init.flags2 |= INIT2_PASSTHROUGH;
-	init.max_stack_depth = 1; /* the backing file is no stacked filesystem's itself */
+	init.flags2 |= the->offered;
+	the->on = the->offered & INIT2_PASSTHROUGH;
+	if (the->on)
+		init.max_stack_depth = 1; /* the backing file is no stacked filesystem's itself */
 	changed[0] = iov[0];
 	changed[1] = (struct iovec){ &init, sizeof(init) };
-	the->on = true;
 	return writev(fd, changed, 2);
 }
 
@@ -134,14 +139,16 @@ static void watch_init(struct passthrough *p)
 
 #endif
 
-struct passthrough *passthrough_new(struct fuse_session *session)
+struct passthrough *passthrough_new(struct fuse_session *session, bool exportable)
 {
 	struct passthrough *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
 	p->session = session;
-	if (geteuid() == 0)
+	p->wanted = geteuid() == 0;
+	p->exportable = exportable;
+	if (p->wanted || !exportable)
 		watch_init(p);
 	return p;
 }
