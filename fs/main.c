@@ -343,8 +343,7 @@ static int open_mount(const struct options *o, struct world *w, struct mount *m,
 		r = world_open(o, &(struct listener){ mount_changed, mount_rejected, m }, w, why);
 	if (r < 0)
 		return r;
-	clock_gettime(CLOCK_REALTIME, &m->mounted);
-	m->changed = m->mounted;
+	clock_gettime(CLOCK_REALTIME, &m->changed);
 	m->context = &w->context;
 	m->library = w->library;
 	m->nodes = nodes_new(store_dirfd(w->context.store));

@@ -30,7 +30,6 @@ struct mount {
 	struct passthrough *passthrough;
 	struct survey *survey;
 	const char *const *formats; /* that readdir shows; NULL-terminated */
-	struct timespec mounted;    /* the times of texts */
 	uid_t uid;
 	gid_t gid;
 	pthread_mutex_t lock;

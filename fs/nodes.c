@@ -484,10 +484,11 @@ bool nodes_are_kept(const struct nodes *nodes)
 
 void nodes_let_go(struct nodes *nodes, struct node *node)
 {
-	struct leaving leaving;
+	struct leaving leaving = { 0 };
 
 	pthread_mutex_lock(&nodes->lock);
-	leaving = linger_end(nodes, node);
+	if (is_idle(node))
+		leaving = linger_end(nodes, node);
 	pthread_mutex_unlock(&nodes->lock);
 	leave(leaving);
 }

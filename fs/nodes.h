@@ -103,7 +103,7 @@ bool nodes_know_other(struct nodes *nodes, uint64_t id, const char *name, const 
 /* Whether ids are known after a restart: without, nobody should be handed one to keep. */
 bool nodes_are_kept(const struct nodes *nodes);
 
-/* Lets go of the node's image, which somebody who has it open keeps. */
+/* Closes the node's image, unless somebody has it open: who does may open it once more. */
 void nodes_let_go(struct nodes *nodes, struct node *node);
 
 /* The id that a name standing for `identity` has, but for two of one hash. */

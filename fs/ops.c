@@ -16,6 +16,7 @@
 #include "backends/cache/store.h"
 #include "backends/cache/verdicts.h"
 #include "base/bytes.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/patience.h"
 #include "fs/passthrough.h"
@@ -92,6 +93,30 @@ static bool interrupted(void *arg)
 	return atomic_load(&mount_of(arg)->ending) || fuse_req_interrupted(arg);
 }
 
+/*
+ * What can't be made does not exist; damage and what could not be found out are
+ * I/O errors. The reason is in NAME.plan and in the log.
+ */
+static int lookup_errno(int r)
+{
+	switch (r) {
+	case -ENOENT:
+	case -EINVAL:
+	case -E2BIG:
+	case -EOPNOTSUPP:
+		return ENOENT;
+	case -ENOMEM:
+	case -EINTR:
+	case -ESTALE:
+	case -ENOSPC:
+	case -EMFILE:
+	case -ENFILE:
+		return -r;
+	default:
+		return EIO;
+	}
+}
+
 /* Attributes. */
 
 static struct timespec last_change(struct mount *m)
@@ -147,15 +172,64 @@ static struct stat node_attributes(const struct mount *m, const struct node *nod
 		.st_size = (off_t)node->size,
 		.st_blocks = blocks_of(node),
 		.st_blksize = 1 << 17,
-		.st_mtim = owned ? node->mtime : m->mounted,
-		.st_ctim = owned ? node->mtime : m->mounted,
-		.st_atim = owned ? node->mtime : m->mounted,
+		.st_mtim = node->mtime,
+		.st_ctim = node->mtime,
+		.st_atim = node->mtime,
 	};
 }
 
 static double lifetime_of(const struct node *node)
 {
 	return node->text ? SHORT_TIME : LONG_TIME;
+}
+
+/* Consumes the ref. */
+static void reply_attributes(fuse_req_t req, struct node *node)
+{
+	struct mount *m = mount_of(req);
+	struct stat st = node_attributes(m, node);
+
+	fuse_reply_attr(req, &st, lifetime_of(node));
+	node_put(m->nodes, node);
+}
+
+/*
+ * An NFS client that opens a file again asks for its attributes by the handle that
+ * it has, not by the name. A text's handle stands for one content: when the
+ * name gives another one by now, the handle is stale, and the client looks up the
+ * name. Who has the text open goes on reading it.
+ */
+static bool is_to_be_checked(struct mount *m, struct node *node)
+{
+	bool is_open;
+
+	if (!node->text || lock_now_ms() - node->made < (int64_t)(SHORT_TIME * 1000))
+		return false;
+	pthread_mutex_lock(&m->lock);
+	is_open = node->passing.opens > 0;
+	pthread_mutex_unlock(&m->lock);
+	return !is_open;
+}
+
+static void getattr_run(struct gate_work *work)
+{
+	struct request *r = (struct request *)work;
+	_cleanup_(resolved_done) struct resolved resolved = { 0 };
+	struct why why = { "" };
+	int error;
+
+	patience_set(interrupted, r->req);
+	error = resolve(r->m->context, r->m->library, r->node->name, &resolved, &why);
+	patience_set(NULL, NULL);
+	if (error == 0 && resolved.text && strcmp(resolved.text, r->node->text) == 0) {
+		r->node->made = lock_now_ms();
+		reply_attributes(r->req, r->node);
+	} else {
+		fuse_reply_err(r->req,
+			       error < 0 && lookup_errno(error) != ENOENT ? lookup_errno(error) : ESTALE);
+		node_put(r->m->nodes, r->node);
+	}
+	free(r);
 }
 
 static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
@@ -174,9 +248,110 @@ static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
-	st = node_attributes(m, node);
-	fuse_reply_attr(req, &st, lifetime_of(node));
-	node_put(m->nodes, node);
+	if (is_to_be_checked(m, node))
+		pass(req, m->resolving, &(struct request){ .node = node }, getattr_run);
+	else
+		reply_attributes(req, node);
+}
+
+/* The listing. */
+
+struct listed {
+	uint64_t cookie; /* where the next one begins: a hash, so that it holds across openings and changes */
+	uint64_t id;	 /* of the node that a lookup will find */
+	char *name;
+};
+
+struct listing {
+	struct listed *entry; /* n of them, sorted by cookie */
+	size_t n, room;
+};
+
+static void listing_free(struct listing *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->entry[i].name);
+	free(l->entry);
+	free(l);
+}
+
+DEFINE_CLEANUP(struct listing *, listing_free);
+
+/* Takes the name over. */
+static int listing_add(struct listing *l, char *name, const char *identity)
+{
+	/* Cookies 1 and 2 are "." and ".."; readdir(3) takes them for signed. */
+	uint64_t cookie = name ? (node_id(name, "") >> 1 | 4) & (INT64_MAX >> 1) : 0;
+
+	if (!name)
+		return -ENOMEM;
+	if (l->n == l->room) {
+		size_t room = l->room ? 2 * l->room : 64;
+		struct listed *grown = realloc(l->entry, room * sizeof(*grown));
+
+		if (!grown) {
+			free(name);
+			return -ENOMEM;
+		}
+		l->entry = grown;
+		l->room = room;
+	}
+	l->entry[l->n++] = (struct listed){ cookie, node_id(name, identity), name };
+	return 0;
+}
+
+/* Two names of one cookie: the second one moves, lest it be left out where one call ends and the next begins. */
+static void part_cookies(struct listing *l)
+{
+	for (size_t i = 1; i < l->n; i++)
+		if (l->entry[i].cookie <= l->entry[i - 1].cookie)
+			l->entry[i].cookie = l->entry[i - 1].cookie + 1;
+}
+
+static int compare_cookie(const void *a, const void *b)
+{
+	const struct listed *x = a, *y = b;
+
+	if (x->cookie != y->cookie)
+		return x->cookie < y->cookie ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+/* The host's own architecture goes without saying. */
+static char *plain_goal(const struct template *t, const char *format)
+{
+	if (strcmp(t->arch, library_host_arch()) == 0)
+		return text_new("%s.%s", t->name, format);
+	return text_new("%s@%s.%s", t->name, t->arch, format);
+}
+
+/* The goals of a template that a listing shows. Installation media are wanted as they are. */
+static int list_template(struct mount *m, const struct template *t, struct listing *l)
+{
+	static const char *const media[] = { "iso", NULL };
+	const bool is_media = t->format && strcmp(t->format, "iso") == 0;
+	int r = 0;
+
+	for (const char *const *f = is_media ? media : m->formats; *f && r == 0 && !t->hidden; f++)
+		r = listing_add(l, plain_goal(t, *f), t->stands_for ?: "");
+	return r;
+}
+
+static int list_templates(struct mount *m, struct listing *l)
+{
+	struct template **list;
+	size_t n;
+	int r = library_list(m->library, &list, &n);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = list_template(m, list[i], l);
+	templates_free(list, n);
+	if (l->n)
+		qsort(l->entry, l->n, sizeof(*l->entry), compare_cookie);
+	part_cookies(l);
+	return r;
 }
 
 /* Lookup. */
@@ -195,6 +370,16 @@ static void reply_node(fuse_req_t req, struct node *node, double lifetime)
 	/* A reply that doesn't arrive (interrupted meanwhile) has told the kernel nothing. */
 	if (fuse_reply_entry(req, &e) < 0)
 		nodes_forget(m->nodes, node->id, 1);
+	node_put(m->nodes, node);
+}
+
+/* The handle was of something that the name stood for once. */
+static void refuse_node(fuse_req_t req, struct node *node)
+{
+	struct mount *m = mount_of(req);
+
+	fuse_reply_err(req, ESTALE);
+	nodes_forget(m->nodes, node->id, 1);
 	node_put(m->nodes, node);
 }
 
@@ -218,30 +403,6 @@ static void reply_never(fuse_req_t req)
 	struct fuse_entry_param e = { .entry_timeout = LONG_TIME };
 
 	fuse_reply_entry(req, &e);
-}
-
-/*
- * What can't be made does not exist; damage and what could not be found out are
- * I/O errors. The reason is in NAME.plan and in the log.
- */
-static int lookup_errno(int r)
-{
-	switch (r) {
-	case -ENOENT:
-	case -EINVAL:
-	case -E2BIG:
-	case -EOPNOTSUPP:
-		return ENOENT;
-	case -ENOMEM:
-	case -EINTR:
-	case -ESTALE:
-	case -ENOSPC:
-	case -EMFILE:
-	case -ENFILE:
-		return -r;
-	default:
-		return EIO;
-	}
 }
 
 static void refuse_lookup(fuse_req_t req, const char *name, int r, const struct why *why)
@@ -290,10 +451,12 @@ static void lookup_run(struct gate_work *work)
 	patience_set(interrupted, r->req);
 	error = resolve_promise(r->m->context, r->m->library, r->name, &resolved, &why);
 	patience_set(NULL, NULL);
-	if (error == 0 && r->id && r->id != node_id(r->name, resolved_identity(&resolved)))
+	if (error == 0 && r->id && nodes_know_other(r->m->nodes, r->id, r->name, resolved_identity(&resolved)))
 		error = -ESTALE;
 	node = error < 0 ? NULL : nodes_add(r->m->nodes, r->name, &resolved);
-	if (node)
+	if (node && r->id && node->id != r->id)
+		refuse_node(r->req, node);
+	else if (node)
 		reply_node(r->req, node, entry_lifetime(r->m, r->name, node));
 	else if (r->id && lookup_errno(error) == ENOENT)
 		fuse_reply_err(r->req, ESTALE);
@@ -362,16 +525,65 @@ static void look_up_name(fuse_req_t req, const char *name)
 }
 
 /*
+ * The name behind an id: as it is remembered, else one of those that a listing
+ * shows, since their ids can be computed; so handles of these outlive even the journal. NULL: unknown.
+ */
+static char *name_of(struct mount *m, uint64_t id)
+{
+	_cleanup_(listing_freep) struct listing *l = NULL;
+	char *name = nodes_name_of(m->nodes, id);
+
+	if (name || !(l = calloc(1, sizeof(*l))) || list_templates(m, l) < 0)
+		return name;
+	for (size_t i = 0; i < l->n && !name; i++)
+		if (l->entry[i].id == id)
+			name = take(l->entry[i].name);
+	return name;
+}
+
+/* A node that the kernel has forgotten and that lingers, if it still is what the name stands for. */
+static struct node *lingering_node(struct mount *m, uint64_t id, const char *name, bool *ret_stale)
+{
+	_cleanup_(goal_done) struct goal goal = { 0 };
+	_cleanup_free_ char *identity = NULL;
+
+	if (goal_parse(name, &goal, NULL) == 0 && goal.kind == GOAL_IMAGE)
+		identity = stands_for(m, &goal);
+	*ret_stale = identity && nodes_know_other(m->nodes, id, name, identity);
+	return identity && !*ret_stale ? nodes_look_up(m->nodes, name, identity) : NULL;
+}
+
+/*
  * LOOKUP of "." in a file is how a file handle (NFS, open_by_handle_at) is turned
  * into a node that the kernel has forgotten, after a restart too.
  */
 static void look_up_id(fuse_req_t req, fuse_ino_t id)
 {
 	struct mount *m = mount_of(req);
-	struct request r = { .id = id, .name = nodes_name_of(m->nodes, id) };
+	struct request r = { .id = id, .name = name_of(m, id) };
+	bool is_stale = !r.name;
+	struct node *node = r.name ? lingering_node(m, id, r.name, &is_stale) : NULL;
 
-	if (r.name)
+	if (!node && !is_stale) {
 		pass(req, m->resolving, &r, lookup_run);
+		return;
+	}
+	if (!node)
+		fuse_reply_err(req, ESTALE);
+	else if (node->id != id)
+		refuse_node(req, node);
+	else
+		reply_node(req, node, LONG_TIME);
+	free(r.name);
+}
+
+/* The only directory holds every file that there is. */
+static void look_up_parent(fuse_req_t req, fuse_ino_t id)
+{
+	_cleanup_free_ char *name = id == ROOT_ID ? NULL : name_of(mount_of(req), id);
+
+	if (id == ROOT_ID || name)
+		reply_root(req);
 	else
 		fuse_reply_err(req, ESTALE);
 }
@@ -379,7 +591,7 @@ static void look_up_id(fuse_req_t req, fuse_ino_t id)
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	if (strcmp(name, "..") == 0 || (parent == ROOT_ID && strcmp(name, ".") == 0))
-		reply_root(req);
+		look_up_parent(req, parent);
 	else if (strcmp(name, ".") == 0)
 		look_up_id(req, parent);
 	else if (parent == ROOT_ID)
@@ -479,9 +691,8 @@ static void reply_open(fuse_req_t req, struct node *node, struct image *img, str
 		return;
 	}
 	fi->fh = (uintptr_t)h;
-	/* An image's bytes never change, a text's may between two lookups. */
-	fi->keep_cache = img != NULL;
-	fi->direct_io = img == NULL;
+	/* What an id stands for never changes: a text of another content is another file. */
+	fi->keep_cache = true;
 	if ((h->passes ? passthrough_reply_open(req, &node->passing, fi) : fuse_reply_open(req, fi)) < 0)
 		handle_close(m, h);
 }
@@ -685,94 +896,7 @@ static void op_lseek(fuse_req_t req, fuse_ino_t id, off_t offset, int whence, st
 		fuse_reply_lseek(req, (off_t)at);
 }
 
-/* The listing. */
-
-struct listed {
-	uint64_t cookie; /* where the next one begins: a hash, so that it holds across openings and changes */
-	uint64_t id;	 /* of the node that a lookup will find */
-	char *name;
-};
-
-struct listing {
-	struct listed *entry; /* n of them, sorted by cookie */
-	size_t n, room;
-};
-
-static void listing_free(struct listing *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->entry[i].name);
-	free(l->entry);
-	free(l);
-}
-
-DEFINE_CLEANUP(struct listing *, listing_free);
-
-/* Takes the name over. */
-static int listing_add(struct listing *l, char *name, const char *identity)
-{
-	/* Cookies 1 and 2 are "." and ".."; readdir(3) takes them for signed. */
-	uint64_t cookie = name ? (node_id(name, "") >> 1 | 4) & INT64_MAX : 0;
-
-	if (!name)
-		return -ENOMEM;
-	if (l->n == l->room) {
-		size_t room = l->room ? 2 * l->room : 64;
-		struct listed *grown = realloc(l->entry, room * sizeof(*grown));
-
-		if (!grown) {
-			free(name);
-			return -ENOMEM;
-		}
-		l->entry = grown;
-		l->room = room;
-	}
-	l->entry[l->n++] = (struct listed){ cookie, node_id(name, identity), name };
-	return 0;
-}
-
-static int compare_cookie(const void *a, const void *b)
-{
-	const struct listed *x = a, *y = b;
-
-	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
-}
-
-/* The host's own architecture goes without saying. */
-static char *plain_goal(const struct template *t, const char *format)
-{
-	if (strcmp(t->arch, library_host_arch()) == 0)
-		return text_new("%s.%s", t->name, format);
-	return text_new("%s@%s.%s", t->name, t->arch, format);
-}
-
-/* The goals of a template that a listing shows. Installation media are wanted as they are. */
-static int list_template(struct mount *m, const struct template *t, struct listing *l)
-{
-	static const char *const media[] = { "iso", NULL };
-	const bool is_media = t->format && strcmp(t->format, "iso") == 0;
-	int r = 0;
-
-	for (const char *const *f = is_media ? media : m->formats; *f && r == 0 && !t->hidden; f++)
-		r = listing_add(l, plain_goal(t, *f), t->stands_for ?: "");
-	return r;
-}
-
-static int list_templates(struct mount *m, struct listing *l)
-{
-	struct template **list;
-	size_t n;
-	int r = library_list(m->library, &list, &n);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = list_template(m, list[i], l);
-	templates_free(list, n);
-	if (l->n)
-		qsort(l->entry, l->n, sizeof(*l->entry), compare_cookie);
-	return r;
-}
+/* Reading the directory. */
 
 static void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
@@ -916,7 +1040,10 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 		end = mempcpy(end, XATTR_PLAN, sizeof(XATTR_PLAN));
 	if (node && verdict_of(m, node, verdict))
 		end = mempcpy(end, XATTR_VERIFIED, sizeof(XATTR_VERIFIED));
-	reply_xattr(req, names, (size_t)(end - names), size);
+	if (node || id == ROOT_ID)
+		reply_xattr(req, names, (size_t)(end - names), size);
+	else
+		fuse_reply_err(req, ESTALE);
 	if (node)
 		node_put(m->nodes, node);
 }
@@ -985,12 +1112,29 @@ const struct fuse_lowlevel_ops mount_ops = {
 
 /* Changes in the library. */
 
+/* A file that is gone from the library is not to be held open by what lingers. */
+static void let_go(struct mount *m, uint64_t id)
+{
+	struct node *node = nodes_get(m->nodes, id);
+	_cleanup_(goal_done) struct goal goal = { 0 };
+	_cleanup_free_ char *identity = NULL;
+
+	if (!node)
+		return;
+	if (!node->text && goal_parse(node->name, &goal, NULL) == 0)
+		identity = stands_for(m, &goal);
+	if (!identity || strcmp(identity, node->identity) != 0)
+		nodes_let_go(m->nodes, node);
+	node_put(m->nodes, node);
+}
+
 static void forget_entry(void *arg, uint64_t id, const char *name)
 {
 	struct mount *m = arg;
 
 	/* -ENOENT: the kernel has forgotten it by itself. */
 	(void)fuse_lowlevel_notify_inval_entry(m->session, ROOT_ID, name, strlen(name));
+	let_go(m, id);
 }
 
 void mount_changed(void *arg, const char *template_name)
