@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""handle.py save FILE HANDLE | cat MOUNTPOINT HANDLE | forge MOUNTPOINT HANDLE
+"""handle.py save FILE HANDLE | cat MOUNTPOINT HANDLE | forge MOUNTPOINT HANDLE | storm MOUNTPOINT HANDLE | refuses FILE
 
 name_to_handle_at(2) and open_by_handle_at(2), as an NFS server uses a filesystem.
 forge changes bytes of the handle and expects ESTALE, or the same file for bytes that don't count.
+storm opens it, reads a little and closes it, many times, as clients have a server do that knows no
+more than the handle. refuses expects that the file has no handle to give (EOPNOTSUPP).
 """
 import ctypes
 import errno
@@ -62,4 +64,22 @@ def forge(mountpoint, name):
         sys.exit("every handle is taken")
 
 
-{"save": save, "cat": cat, "forge": forge}[sys.argv[1]](*sys.argv[2:])
+def storm(mountpoint, name):
+    for _ in range(300):
+        fd = open_handle(mountpoint, load(name))
+        if fd < 0:
+            sys.exit(f"open_by_handle_at: {os.strerror(ctypes.get_errno())}")
+        if len(os.pread(fd, 4096, 0)) != 4096:
+            sys.exit("no 4096 bytes to be read")
+        os.close(fd)
+
+
+def refuses(path):
+    handle, mount_id = Handle(bytes=MAX), ctypes.c_int()
+    if libc.name_to_handle_at(-100, path.encode(), ctypes.byref(handle), ctypes.byref(mount_id), 0) == 0:
+        sys.exit(f"{path} has a handle")
+    if ctypes.get_errno() != errno.EOPNOTSUPP:
+        sys.exit(f"{path}: {os.strerror(ctypes.get_errno())} instead of EOPNOTSUPP")
+
+
+{"save": save, "cat": cat, "forge": forge, "storm": storm, "refuses": refuses}[sys.argv[1]](*sys.argv[2:])
