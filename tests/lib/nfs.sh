@@ -44,10 +44,10 @@ nfs_start() {
 		test_pids="$test_pids $nfs_rpcbind"
 		nfs_eventually rpcinfo -p
 	}
-	nfs_display NFS_CORE_PARAM >"$TEST_TMP/ganesha.conf"
+	# What clients had open is not kept for them, so that nobody need wait for the grace period's end.
+	nfs_display NFS_CORE_PARAM | sed "/^NFSv4/a Graceless = true; RecoveryBackend = fs; RecoveryRoot = $TEST_TMP/recovery;" \
+		>"$TEST_TMP/ganesha.conf"
 	grep -q "Path = $TEST_MNT;" "$TEST_TMP/ganesha.conf" || fail "goalfs-nfs(7) has no configuration for ganesha"
-	# What its clients had open is not kept for them, so that nobody need wait for the grace period's end.
-	echo "NFSv4 { Graceless = true; RecoveryBackend = fs; RecoveryRoot = $TEST_TMP/recovery; }" >>"$TEST_TMP/ganesha.conf"
 	mkdir -p "$TEST_TMP/recovery"
 	ganesha.nfsd -F -f "$TEST_TMP/ganesha.conf" -L "$TEST_TMP/ganesha.log" -p "$TEST_TMP/ganesha.pid" &
 	nfs_pid=$!

@@ -40,6 +40,15 @@ qemu-img compare -f qcow2 -F raw nfs://127.0.0.1/goals/small.qcow2 "$TEST_TMP/sm
 qemu-io -r -f qcow2 -c "read -P 0 64M 1M" -c "read 0 64M" nfs://127.0.0.1/goals/small@200M.qcow2 >"$TEST_TMP/output"
 assert_says "$TEST_TMP/output" "67108864/67108864"
 
+# Nobody asks ganesha for holes, which it gets wrong: NFSv4.2 is a minor version that it does not have.
+python3 -c 'import socket, struct
+call = struct.pack(">15I", 1, 0, 2, 100003, 4, 1, 0, 0, 0, 0, 0, 2, 1, 24, 0)[:-4]
+with socket.create_connection(("127.0.0.1", 2049)) as s:
+	s.sendall(struct.pack(">I", 1 << 31 | len(call)) + call)
+	reply = s.recv(1024)
+print(*struct.unpack(">2I", reply[24:32]))' >"$TEST_TMP/output"
+assert_equal "$(cat "$TEST_TMP/output")" "0 10021" "the answer to NFSv4.2"
+
 # However often they opened and closed it, each was made once.
 opened=$(grep -c 'qcow2: map' "$TEST_LOG")
 for _ in $(seq 20); do
