@@ -19,6 +19,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/patience.h"
+#include "fs/listing.h"
 #include "fs/passthrough.h"
 #include "fs/readahead.h"
 #include "fs/survey.h"
@@ -254,106 +255,6 @@ static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		reply_attributes(req, node);
 }
 
-/* The listing. */
-
-struct listed {
-	uint64_t cookie; /* where the next one begins: a hash, so that it holds across openings and changes */
-	uint64_t id;	 /* of the node that a lookup will find */
-	char *name;
-};
-
-struct listing {
-	struct listed *entry; /* n of them, sorted by cookie */
-	size_t n, room;
-};
-
-static void listing_free(struct listing *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->entry[i].name);
-	free(l->entry);
-	free(l);
-}
-
-DEFINE_CLEANUP(struct listing *, listing_free);
-
-/* Takes the name over. */
-static int listing_add(struct listing *l, char *name, const char *identity)
-{
-	/* Cookies 1 and 2 are "." and ".."; readdir(3) takes them for signed. */
-	uint64_t cookie = name ? (node_id(name, "") >> 1 | 4) & (INT64_MAX >> 1) : 0;
-
-	if (!name)
-		return -ENOMEM;
-	if (l->n == l->room) {
-		size_t room = l->room ? 2 * l->room : 64;
-		struct listed *grown = realloc(l->entry, room * sizeof(*grown));
-
-		if (!grown) {
-			free(name);
-			return -ENOMEM;
-		}
-		l->entry = grown;
-		l->room = room;
-	}
-	l->entry[l->n++] = (struct listed){ cookie, node_id(name, identity), name };
-	return 0;
-}
-
-/* Two names of one cookie: the second one moves, lest it be left out where one call ends and the next begins. */
-static void part_cookies(struct listing *l)
-{
-	for (size_t i = 1; i < l->n; i++)
-		if (l->entry[i].cookie <= l->entry[i - 1].cookie)
-			l->entry[i].cookie = l->entry[i - 1].cookie + 1;
-}
-
-static int compare_cookie(const void *a, const void *b)
-{
-	const struct listed *x = a, *y = b;
-
-	if (x->cookie != y->cookie)
-		return x->cookie < y->cookie ? -1 : 1;
-	return strcmp(x->name, y->name);
-}
-
-/* The host's own architecture goes without saying. */
-static char *plain_goal(const struct template *t, const char *format)
-{
-	if (strcmp(t->arch, library_host_arch()) == 0)
-		return text_new("%s.%s", t->name, format);
-	return text_new("%s@%s.%s", t->name, t->arch, format);
-}
-
-/* The goals of a template that a listing shows. Installation media are wanted as they are. */
-static int list_template(struct mount *m, const struct template *t, struct listing *l)
-{
-	static const char *const media[] = { "iso", NULL };
-	const bool is_media = t->format && strcmp(t->format, "iso") == 0;
-	int r = 0;
-
-	for (const char *const *f = is_media ? media : m->formats; *f && r == 0 && !t->hidden; f++)
-		r = listing_add(l, plain_goal(t, *f), t->stands_for ?: "");
-	return r;
-}
-
-static int list_templates(struct mount *m, struct listing *l)
-{
-	struct template **list;
-	size_t n;
-	int r = library_list(m->library, &list, &n);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = list_template(m, list[i], l);
-	templates_free(list, n);
-	if (l->n)
-		qsort(l->entry, l->n, sizeof(*l->entry), compare_cookie);
-	part_cookies(l);
-	return r;
-}
-
 /* Lookup. */
 
 static void reply_node(fuse_req_t req, struct node *node, double lifetime)
@@ -533,12 +434,9 @@ static char *name_of(struct mount *m, uint64_t id)
 	_cleanup_(listing_freep) struct listing *l = NULL;
 	char *name = nodes_name_of(m->nodes, id);
 
-	if (name || !(l = calloc(1, sizeof(*l))) || list_templates(m, l) < 0)
+	if (name || listing_new(m->library, m->formats, &l) < 0)
 		return name;
-	for (size_t i = 0; i < l->n && !name; i++)
-		if (l->entry[i].id == id)
-			name = take(l->entry[i].name);
-	return name;
+	return listing_name_of(l, id);
 }
 
 /* A node that the kernel has forgotten and that lingers, if it still is what the name stands for. */
@@ -900,8 +798,9 @@ static void op_lseek(fuse_req_t req, fuse_ino_t id, off_t offset, int whence, st
 
 static void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
-	_cleanup_(listing_freep) struct listing *l = calloc(1, sizeof(*l));
-	int r = l ? list_templates(mount_of(req), l) : -ENOMEM;
+	_cleanup_(listing_freep) struct listing *l = NULL;
+	struct mount *m = mount_of(req);
+	int r = listing_new(m->library, m->formats, &l);
 
 	if (r < 0) {
 		fuse_reply_err(req, -r);
