@@ -48,7 +48,7 @@ void journal_close(struct journal *j); /* accepts NULL */
  */
 void journal_add(struct journal *j, const struct journal_record *record);
 
-/* A descriptor to be synced and closed, without anybody's lock; -1 when nothing was added since the last one. */
+/* A descriptor to be synced and closed, without anybody's lock; -1 when nothing was added since. */
 int journal_take_unsynced(struct journal *j);
 
 /* Whether something in it can't be read, or could not be written: it is then best written anew. */

@@ -39,7 +39,7 @@ static int listing_add(struct listing *l, char *name, const char *identity)
 	return 0;
 }
 
-/* Two names of one cookie: the second one moves, lest it be left out where one call ends and the next begins. */
+/* Two names of one cookie: the second one moves, lest it be left out where one call ends. */
 static void part_cookies(struct listing *l)
 {
 	for (size_t i = 1; i < l->n; i++)

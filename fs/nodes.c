@@ -65,7 +65,10 @@ static uint64_t hash_of(const char *identity)
 	return XXH3_64bits(identity, strlen(identity));
 }
 
-/* The name's NUL parts it from the count, which is above 0 when other names have the ids before. 0 is no id, 1 the root's. */
+/*
+ * The name's NUL parts it from the count, which is above 0 when other names have
+ * the ids before. 0 is no id, 1 the root's.
+ */
 static uint64_t nth_id(const char *name, uint64_t identity, uint8_t n)
 {
 	char bytes[GOAL_NAME_MAX + 2] = { 0 };
@@ -154,6 +157,7 @@ static struct leaving linger(struct nodes *nodes, struct node *node)
 	nodes->newest = node;
 	if (nodes->n_lingering <= MOST_IDLE)
 		return (struct leaving){ 0 };
+	give_work(nodes);
 	for (victim = nodes->oldest; victim && (victim == node || !is_idle(victim));)
 		victim = victim->newer;
 	return victim ? linger_end(nodes, victim) : (struct leaving){ 0 };
@@ -165,14 +169,18 @@ static bool has_lingered(const struct node *node, int64_t now)
 	return node->lookups == 0 && node->refs == 1 && is_idle(node) && now - node->used >= LINGER_MS;
 }
 
-/* One that has lingered; whether others still do, that the kernel has forgotten. */
+/*
+ * One that has lingered, or of too many that were in use at one time the one that
+ * was not for longest; whether it has to be looked for more of them later.
+ */
 static struct leaving find_lingered(struct nodes *nodes, bool *ret_others)
 {
+	const bool too_many = nodes->n_lingering > MOST_IDLE;
 	const int64_t now = lock_now_ms();
 
-	*ret_others = false;
+	*ret_others = too_many;
 	for (struct node *node = nodes->oldest; node; node = node->newer) {
-		if (has_lingered(node, now))
+		if (has_lingered(node, now) || (too_many && is_idle(node)))
 			return linger_end(nodes, node);
 		*ret_others |= node->lookups == 0;
 	}

@@ -44,8 +44,8 @@ struct node {
 	char *text;	     /* a text's content; NULL for an image */
 	uint64_t size;	     /* bytes */
 	uint64_t data;	     /* bytes that are not proved zero */
-	struct timespec
-		mtime; /* the same whenever the id is: of a text that belongs to no template, when it was first made */
+	/* The same whenever the id is; of a text that belongs to no template, when it was first made. */
+	struct timespec mtime;
 	_Atomic int64_t made; /* when it was last found to be what its name stands for; lock_now_ms() */
 	/* The template's: who may read it may read what is made of it, and nobody else. */
 	mode_t mode; /* 0444 at most */

@@ -42,7 +42,7 @@ hold small@200M.qcow2
 # Another number of the mounted device than it had.
 mkdir "$TEST_TMP/other"
 restart mount -t tmpfs none "$TEST_TMP/other"
-go_on done
+go_on "done"
 cmp "$TEST_TMP/copy" "$TEST_MNT/small@200M.qcow2"
 
 # A killed daemon leaves a journal that is as good.
@@ -53,7 +53,7 @@ wait "$test_pid" || :
 umount "$TEST_MNT"
 mount_library
 nfs_start
-go_on done
+go_on "done"
 cmp "$TEST_TMP/copy" "$TEST_MNT/small@300M.raw"
 
 # Replaced while everything was down, and gone under a running server.
@@ -70,7 +70,7 @@ is_back() {
 nfs_eventually is_back
 hold small.raw
 restart true
-go_on done
+go_on "done"
 cmp "$TEST_TMP/copy" "$TEST_TMP/small.raw"
 nfs_stop
 umount_library
