@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "fs/nodes.h"
+#include "fs/plain.h"
 
 void listing_free(struct listing *l)
 {
@@ -54,14 +54,6 @@ static int compare_cookie(const void *a, const void *b)
 	if (x->cookie != y->cookie)
 		return x->cookie < y->cookie ? -1 : 1;
 	return strcmp(x->name, y->name);
-}
-
-/* The host's own architecture goes without saying. */
-static char *plain_goal(const struct template *t, const char *format)
-{
-	if (strcmp(t->arch, library_host_arch()) == 0)
-		return text_new("%s.%s", t->name, format);
-	return text_new("%s@%s.%s", t->name, t->arch, format);
 }
 
 /* The goals of a template that a listing shows. Installation media are wanted as they are. */

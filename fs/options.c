@@ -10,6 +10,7 @@
 #include "base/size.h"
 #include "planner/goal.h"
 #include "base/text.h"
+#include "fs/plain.h"
 
 #define DEFAULT_CACHE_LIMIT "32G"
 #define DEFAULT_MEMORY	    "512M"
@@ -171,8 +172,10 @@ static int set_formats(struct options *o, const char *value, struct why *why)
 	if (!list || !formats)
 		return -ENOMEM;
 	for (char *save, *f = strtok_r(list, ",:", &save); f; f = strtok_r(NULL, ",:", &save)) {
-		if (!goal_format(f))
-			return fail(why, -EINVAL, "--formats: there is no format '%s'", f);
+		int r = plain_check(f, why);
+
+		if (r < 0)
+			return r;
 		if (has_string(formats, f))
 			continue;
 		formats[n] = strdup(f);
@@ -297,7 +300,8 @@ static const struct option_row rows[] = {
 	  set_cache_limit, true },
 	{ "memory", 0, "SIZE", "memory for decoders and blocks; default " DEFAULT_MEMORY, set_memory, true },
 	{ "decoders", 0, "N", "decoder threads; default one per CPU", set_decoders, true },
-	{ "formats", 0, "LIST", "formats that a listing shows; default " DEFAULT_FORMATS, set_formats, true },
+	{ "formats", 0, "LIST", "formats that a listing shows (qcow2,@20G.raw); default " DEFAULT_FORMATS,
+	  set_formats, true },
 	{ "gpgkey", 0, "FILE", "key that signs the index of a source; may be repeated", set_gpgkey, true },
 	{ "fingerprint", 0, "FP",
 	  "fingerprint of the signer, its key from --gpgkey or\n"

@@ -5,10 +5,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "base/arch.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/patience.h"
+#include "fs/plain.h"
 
 /* They wait for servers, not for processors. */
 #define SURVEYORS 12
@@ -39,12 +39,9 @@ static bool is_ending(void *arg)
  */
 static void look_at(struct survey *s, const struct template *t)
 {
-	const bool is_ours = strcmp(t->arch, library_host_arch()) == 0;
-
 	for (const char *const *format = s->formats; *format && !s->ending; format++) {
 		_cleanup_(resolved_done) struct resolved resolved = { 0 };
-		_cleanup_free_ char *name =
-			text_new("%s%s%s.%s", t->name, is_ours ? "" : "@", is_ours ? "" : t->arch, *format);
+		_cleanup_free_ char *name = plain_goal(t, *format);
 		struct why why = { "" };
 		int r = name ? resolve_promise(s->context, s->library, name, &resolved, &why) : -ENOMEM;
 

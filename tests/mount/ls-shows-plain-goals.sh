@@ -29,3 +29,13 @@ printf '%s\n' debian-12.raw one-block.raw >"$TEST_TMP/expected"
 assert_same "$TEST_TMP/expected" "$TEST_TMP/names"
 test -e "$TEST_MNT/debian-12.qcow2" || fail "a format that is not listed exists all the same"
 umount_library
+
+# Grown ones as well, for those who see only what is listed.
+mount_library -o formats=raw:@20G.qcow2
+ls -i "$TEST_MNT" >"$TEST_TMP/names"
+for name in debian-12.raw debian-12@20G.qcow2 one-block.raw one-block@20G.qcow2; do
+	stat -c '%i %n' "$TEST_MNT/$name"
+done | sed 's| .*/| |' | sort >"$TEST_TMP/expected"
+sed 's/^ *//' "$TEST_TMP/names" | sort >"$TEST_TMP/got"
+assert_same "$TEST_TMP/expected" "$TEST_TMP/got"
+umount_library

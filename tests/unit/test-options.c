@@ -194,6 +194,11 @@ static void test_refusals_say_what(void **state)
 	assert_refused(ARGS("--memory", "5M", "a", "b"), "128M");
 	assert_refused(ARGS("--cache-limit", "much", "a", "b"), "'much'");
 	assert_refused(ARGS("--formats", "qcow2,floppy", "a", "b"), "'floppy'");
+	assert_refused(ARGS("--formats", "@20G.floppy", "a", "b"), "'@20G.floppy'");
+	assert_refused(ARGS("--formats", "@20G", "a", "b"), "'@20G'");
+	assert_refused(ARGS("--formats", "@20G@30G.raw", "a", "b"), "'@20G@30G.raw'");
+	assert_refused(ARGS("--formats", "@aarch64@20G.raw", "a", "b"), "'@aarch64@20G.raw'");
+	assert_refused(ARGS("--formats", "@20G.raw.plan", "a", "b"), "'@20G.raw.plan'");
 	assert_refused(ARGS("--list-format", "xml", "a"), "'xml'");
 	assert_refused(ARGS("--decoders", "0", "a", "b"), "'0'");
 	assert_refused(ARGS("a", "b", "-o", "memory"), "needs a value");
