@@ -95,12 +95,15 @@ static bool interrupted(void *arg)
 }
 
 /*
- * What can't be made does not exist; damage and what could not be found out are
- * I/O errors. The reason is in NAME.plan and in the log.
+ * What can't be made does not exist, of a damaged template neither: libvirt passes
+ * over a listed file that is not there, but at any other error it gives the
+ * whole pool up. What could not be found out is an I/O error. The reason is in
+ * NAME.plan and in the log.
  */
 static int lookup_errno(int r)
 {
 	switch (r) {
+	case -EBADMSG:
 	case -ENOENT:
 	case -EINVAL:
 	case -E2BIG:
@@ -601,9 +604,11 @@ static int read_errno(int r)
 	return r == -EINTR || r == -ENOMEM || r == -ESTALE || r == -ENOSPC ? -r : EIO;
 }
 
-/* The name was promised: when it can't be met, it is the template that went away. */
+/* The name was promised: when it can't be met, it is the template that went away, or was damaged since. */
 static int open_errno(int r)
 {
+	if (r == -EBADMSG)
+		return EIO;
 	return lookup_errno(r) == ENOENT ? ESTALE : lookup_errno(r);
 }
 

@@ -494,7 +494,7 @@ static void count_close(struct image *img)
 
 static const struct image_ops counting_ops = { .name = "counting", .close = count_close };
 
-static struct node *add_image(struct nodes *nodes, const char *name)
+static struct node *add_counted(struct nodes *nodes, const char *name)
 {
 	struct template t = { .name = (char *)"t", .stands_for = (char *)"1", .refs = 1 };
 	struct resolved r = { .template = &t, .image = calloc(1, sizeof(struct image)), .size = 512 };
@@ -513,7 +513,7 @@ static struct node *add_image(struct nodes *nodes, const char *name)
 static void test_an_image_outlives_being_forgotten(void **state)
 {
 	struct nodes *nodes = nodes_new(-1);
-	struct node *node = add_image(nodes, "t.raw");
+	struct node *node = add_counted(nodes, "t.raw");
 	uint64_t id = node->id;
 
 	n_closed = 0;
@@ -547,12 +547,12 @@ static void test_images_in_use_make_no_room_for_others(void **state)
 	n_closed = 0;
 	for (int i = 0; i < 100; i++) {
 		(void)snprintf(name, sizeof(name), "t@%d.raw", i);
-		used[i] = add_image(nodes, name);
+		used[i] = add_counted(nodes, name);
 		img[i] = node_image(nodes, used[i]);
 	}
 	for (int i = 100; i < 300; i++) {
 		(void)snprintf(name, sizeof(name), "t@%d.raw", i);
-		node_put(nodes, add_image(nodes, name));
+		node_put(nodes, add_counted(nodes, name));
 	}
 	/* Of the others so many are open as may be: those came last. */
 	assert_in_range(n_closed, 100, 200);
