@@ -30,6 +30,9 @@ TEST_CACHE=$TEST_TMP/cache
 TEST_LOG=$TEST_TMP/log
 TEST_GUEST=$TEST_TMP/guest
 test_pids=
+# The guest is made once for all, also where a test has a home of its own.
+GOALFS_TEST_CACHE=${GOALFS_TEST_CACHE:-${HOME:-/root}/.cache/goalfs-tests}
+export GOALFS_TEST_CACHE
 
 test_end() {
 	status=$?
