@@ -23,6 +23,8 @@ guest_script <<-'EOF'
 	for serial in native uring scsi nvme cd fdset vhost nbd vmdk overlay; do
 		sum $serial
 	done
+	modprobe nfit && modprobe nd_pmem
+	echo "SUM mapped $(sha256sum </dev/pmem0 | cut -d ' ' -f 1)"
 	# What a guest writes and discards on top of a goal, and what lies beside it.
 	for serial in scsi overlay; do
 		dev=$(disk $serial)
@@ -59,7 +61,9 @@ qemu-img create -q -f qcow2 -F qcow2 -b "$TEST_MNT/debian-12@20G.qcow2" "$TEST_T
 exec 7<"$TEST_MNT/data.raw"
 # shellcheck disable=SC2086,SC2154
 machine_start guest $guest_boot -append "$guest_append" -smp 2 \
-	-object memory-backend-memfd,id=mem,size=384M,share=on -machine memory-backend=mem \
+	-object memory-backend-memfd,id=mem,size=384M,share=on -machine memory-backend=mem,nvdimm=on \
+	-m 384,slots=1,maxmem=1G -device nvdimm,memdev=mapped,unarmed=on \
+	-object "memory-backend-file,id=mapped,mem-path=$TEST_MNT/data.raw,size=24M,readonly=on,share=on" \
 	-object iothread,id=t1 -object iothread,id=t2 -add-fd fd=7,set=1 -device virtio-scsi-pci,iothread=t2 \
 	-drive "file=$TEST_TMP/root.qcow2,if=none,id=root,cache=none,aio=io_uring" \
 	-device virtio-blk-pci,drive=root,iothread=t1 \
@@ -89,7 +93,7 @@ assert_said() {
 whole=$(sha256_of "$TEST_TMP/data.raw")
 before=$(head -c 8M "$TEST_TMP/data.raw" | sha256sum | cut -d ' ' -f 1)
 behind=$(tail -c +22020097 "$TEST_TMP/data.raw" | sha256sum | cut -d ' ' -f 1)
-for serial in native uring scsi nvme cd fdset vhost nbd vmdk overlay; do
+for serial in native uring scsi nvme cd fdset vhost nbd vmdk overlay mapped; do
 	assert_said "SUM $serial $whole" "$serial is not the template"
 done
 for serial in scsi overlay; do
