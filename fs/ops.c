@@ -22,6 +22,7 @@
 #include "fs/listing.h"
 #include "fs/passthrough.h"
 #include "fs/readahead.h"
+#include "fs/signals.h"
 #include "fs/survey.h"
 #include "fs/unmount.h"
 
@@ -91,7 +92,8 @@ static void pass(fuse_req_t req, struct gate *gate, const struct request *r,
 /* At the end of the mount, too: what a reader waits for may take longer than whoever stops us has patience. */
 static bool interrupted(void *arg)
 {
-	return atomic_load(&mount_of(arg)->ending) || fuse_req_interrupted(arg);
+	return atomic_load(&mount_of(arg)->ending) ||
+	       (fuse_req_interrupted(arg) && signals_wait_for(fuse_req_ctx(arg)->pid));
 }
 
 /*
