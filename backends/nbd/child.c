@@ -82,19 +82,18 @@ int nbd_child_find(const char *program, char **ret)
  * A socket has to have a name for as long as it takes to open its file. Through that,
  * it can be connected to for as long as it listens, and nobody else gets at it.
  */
-static int listen_at(const char *path, int *ret_listen, int *ret_file)
+static int listen_in(int dir, int *ret_listen, int *ret_file)
 {
 	_cleanup_close_ int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 
 	if (s < 0)
 		return -errno;
-	if (strlen(path) >= sizeof(at.sun_path))
-		return -ENAMETOOLONG;
-	(void)strcpy(at.sun_path, path);
+	/* The directory's own name may be too long for this. */
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/socket", dir);
 	if (bind(s, (const struct sockaddr *)&at, sizeof(at)) < 0)
 		return -errno;
-	*ret_file = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	*ret_file = openat(dir, "socket", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (*ret_file < 0 || listen(s, 16) < 0)
 		return -errno;
 	*ret_listen = take_fd(s);
@@ -104,17 +103,19 @@ static int listen_at(const char *path, int *ret_listen, int *ret_file)
 static int make_socket(struct nbd_child *c, int *ret_listen, struct why *why)
 {
 	const char *tmp = getenv("TMPDIR");
-	char dir[64], path[80];
+	_cleanup_free_ char *path = text_new("%s/goalfs-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp");
+	_cleanup_close_ int dir = -1;
 	int r;
 
-	(void)snprintf(dir, sizeof(dir), "%s/goalfs-XXXXXX",
-		       tmp && *tmp == '/' && strlen(tmp) < 40 ? tmp : "/tmp");
-	if (!mkdtemp(dir))
-		return fail(why, -errno, "'%s' can't be made, for a socket: %s", dir, strerror(errno));
-	(void)snprintf(path, sizeof(path), "%s/socket", dir);
-	r = listen_at(path, ret_listen, &c->socket);
-	(void)unlink(path);
-	(void)rmdir(dir);
+	if (!path)
+		return -ENOMEM;
+	if (!mkdtemp(path))
+		return fail(why, -errno, "'%s' can't be made, for a socket: %s", path, strerror(errno));
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = dir < 0 ? -errno : listen_in(dir, ret_listen, &c->socket);
+	if (dir >= 0)
+		(void)unlinkat(dir, "socket", 0);
+	(void)rmdir(path);
 	(void)snprintf(c->path, sizeof(c->path), "/proc/self/fd/%d", c->socket);
 	return r < 0 ? fail(why, r, "'%s': there can't be a socket: %s", path, strerror(-r)) : 0;
 }
@@ -206,7 +207,7 @@ static int launch_init(struct launch *l, const struct nbd_child_options *o, int 
 	_cleanup_close_ int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int r;
 
-	*l = (struct launch){ .options = o, .confinement = { -1 } };
+	*l = (struct launch){ .options = o, .confinement = { { -1 } } };
 	(void)sigemptyset(&l->no_signals);
 	r = nbd_child_find(o->argv[0], &l->program);
 	if (r < 0)
@@ -218,7 +219,8 @@ static int launch_init(struct launch *l, const struct nbd_child_options *o, int 
 		r = gather_fds(l, (const int[]){ null, output, listener });
 	if (r == 0 && o->confined)
 		confine_prepare(&l->confinement, o->fds, o->n_fds);
-	return r == 0 && l->confinement.ruleset >= 0 ? move_beyond(&l->confinement.ruleset, l) : r;
+	return r == 0 && l->confinement.sandbox.ruleset >= 0 ? move_beyond(&l->confinement.sandbox.ruleset, l)
+							     : r;
 }
 
 static void put_number(char *to, long n)
@@ -317,7 +319,7 @@ static int launch_run(struct launch *l, struct nbd_child *c, struct why *why)
 
 static int start(struct nbd_child *c, const struct nbd_child_options *options, struct why *why)
 {
-	_cleanup_(launch_done) struct launch l = { .confinement = { -1 } };
+	_cleanup_(launch_done) struct launch l = { .confinement = { { -1 } } };
 	_cleanup_close_ int listener = -1, output = -1;
 	int ends[2], r;
 

@@ -19,9 +19,11 @@
  */
 #include <stddef.h>
 
+#include "base/sandbox.h"
+
 /* Made before the fork, since that allocates nothing; confine_done in the parent. */
 struct confinement {
-	int ruleset; /* -1: the kernel has no Landlock */
+	struct sandbox sandbox;
 };
 
 void confine_prepare(struct confinement *c, const int *fds, size_t n_fds);
