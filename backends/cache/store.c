@@ -577,6 +577,9 @@ static int scan_file(struct store *s, const char *name)
 		(void)unlinkat(s->dirfd, name, 0);
 		return 0;
 	}
+	/* Somebody's backup, brought back with modes of its own. */
+	if (S_ISREG(st.st_mode) && st.st_mode & 077)
+		(void)fchmodat(s->dirfd, name, 0600, 0);
 	(void)snprintf(key, sizeof(key), "%.32s", name);
 	LOCKED(&s->lock);
 
@@ -704,7 +707,7 @@ static int lock_dir(struct store *s, const char *dir, struct why *why)
 	return 0;
 }
 
-/* Whoever can write here can put words into a template's mouth. */
+/* Whoever can write here can put words into a template's mouth; who can read here, reads private templates. */
 static int check_private(int dirfd, const char *dir, struct why *why)
 {
 	struct stat st;
@@ -717,7 +720,27 @@ static int check_private(int dirfd, const char *dir, struct why *why)
 	if (st.st_mode & 022)
 		return fail(why, -EPERM, "store '%s' can be written by others (mode %04o)", dir,
 			    st.st_mode & 07777);
+	if (!(st.st_mode & 077))
+		return 0;
+	if (fchmod(dirfd, 0700) < 0)
+		log_warn("store '%s' can be read by others (mode %04o): %s", dir, st.st_mode & 07777,
+			 strerror(errno));
+	else
+		log_note("store '%s' had the mode %04o, it has 0700 now", dir, st.st_mode & 07777);
 	return 0;
+}
+
+/* A link in the directory's place is as good as who made it: he chooses where we write. */
+static int open_dir(const char *dir, int *ret, struct why *why)
+{
+	_cleanup_close_ int link = open(dir, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (link >= 0 && fstat(link, &st) == 0 && S_ISLNK(st.st_mode) && st.st_uid != geteuid() &&
+	    st.st_uid != 0)
+		return fail(why, -EPERM, "store '%s' is a link that user %u has made", dir, st.st_uid);
+	*ret = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret < 0 ? fail(why, -errno, "store '%s' can't be opened: %s", dir, strerror(errno)) : 0;
 }
 
 static int open_kept(struct store *s, const char *dir, struct why *why)
@@ -731,10 +754,9 @@ static int open_kept(struct store *s, const char *dir, struct why *why)
 	r = path_make_dirs(dir);
 	if (r < 0)
 		return fail(why, r, "store '%s' can't be made: %s", dir, strerror(-r));
-	s->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->dirfd < 0)
-		return fail(why, -errno, "store '%s' can't be opened: %s", dir, strerror(errno));
-	r = check_private(s->dirfd, dir, why);
+	r = open_dir(dir, &s->dirfd, why);
+	if (r == 0)
+		r = check_private(s->dirfd, dir, why);
 	if (r == 0)
 		r = lock_dir(s, dir, why);
 	if (r == 0)

@@ -176,6 +176,50 @@ static void refuses_a_directory_that_others_may_write(void **state)
 	assert_non_null(strstr(why.text, "belongs to user 1234"));
 }
 
+static void narrows_modes_that_it_finds(void **state)
+{
+	struct bench *b = *state;
+	char path[400];
+	struct stat st;
+	struct dirent *d;
+	DIR *stream;
+
+	bench_open(b, 4 * MiB, MiB);
+	assert_reads_all(b->cache, b->below);
+	bench_close_store(b);
+	run("chmod 0755 %s && chmod 0644 %s/*", b->dir, b->dir);
+	bench_open(b, 4 * MiB, MiB);
+	bench_close_store(b);
+	assert_int_equal(stat(b->dir, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	stream = opendir(b->dir);
+	while ((d = readdir(stream))) {
+		(void)snprintf(path, sizeof(path), "%s/%s", b->dir, d->d_name);
+		assert_int_equal(stat(path, &st), 0);
+		if (S_ISREG(st.st_mode) && strcmp(d->d_name, "lock") != 0)
+			assert_int_equal(st.st_mode & 07777, 0600);
+	}
+	(void)closedir(stream);
+}
+
+static void refuses_a_link_of_somebody_else(void **state)
+{
+	struct bench *b = *state;
+	struct why why = { 0 };
+	char link[200];
+
+	(void)snprintf(link, sizeof(link), "%s-link", b->dir);
+	assert_int_equal(symlink(b->dir, link), 0);
+	b->options.dir = link;
+	assert_int_equal(store_open(&b->options, &b->context.store, &why), 0);
+	store_close(b->context.store);
+	assert_int_equal(lchown(link, 1234, 0), 0);
+	assert_int_equal(store_open(&b->options, &b->context.store, &why), -EPERM);
+	assert_non_null(strstr(why.text, "is a link that user 1234 has made"));
+	assert_int_equal(unlink(link), 0);
+	b->context.store = NULL;
+}
+
 /* Runs in a child, which says over the pipe that it is ready, and stays until it is killed. */
 static pid_t start_holder(struct bench *b, const char *holder)
 {
@@ -1358,6 +1402,8 @@ int main(void)
 		TEST(units_file_holds_what_was_put_in),
 		TEST(makes_a_private_directory),
 		TEST(refuses_a_directory_that_others_may_write),
+		TEST(narrows_modes_that_it_finds),
+		TEST(refuses_a_link_of_somebody_else),
 		TEST(second_daemon_is_told_who_has_it),
 		TEST(predecessor_is_given_time_to_end),
 		TEST(lock_survives_going_to_the_background),
