@@ -15,6 +15,9 @@
 #include "backends/library/private.h"
 #include "base/log.h"
 
+/* As many as an index may have entries. Which of more would be left out is chance, so it is all or nothing. */
+#define FILES_MAX 65536U
+
 struct file_name {
 	char *name;
 	struct ending ending;
@@ -83,7 +86,12 @@ static int read_names(struct scan *scan, struct file_names *names, struct why *w
 	for (errno = 0; r == 0 && (entry = readdir(dir)); errno = 0) {
 		struct ending ending;
 
-		if (entry->d_name[0] != '.' && ending_of(entry->d_name, &ending))
+		if (entry->d_name[0] == '.' || !ending_of(entry->d_name, &ending))
+			continue;
+		if (names->n == FILES_MAX)
+			r = fail(why, -EFBIG, "'%s' has more than %u files that could be templates",
+				 scan->source->shown, FILES_MAX);
+		else
 			r = names_add(names, entry->d_name, &ending);
 	}
 	if (r == 0 && errno)

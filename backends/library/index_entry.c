@@ -12,6 +12,7 @@
 
 #include "backends/library/private.h"
 #include "backends/library/value.h"
+#include "base/bytes.h"
 
 /* Values. */
 
@@ -95,10 +96,19 @@ static int take_integer(const char *key, const char *value, int64_t min, int64_t
 	return 0;
 }
 
+/*
+ * An entry is shown under each of its names, and what is shown is kept while anybody looks at it: an index
+ * of the size that is allowed must not grow by that.
+ */
+#define ALIASES_MAX 64
+#define NOTES_MAX   (256 * KiB) /* in all languages; the official ones have 2 KB */
+#define TEXT_MAX    4096
+
 /* The target of a taker: an entry under construction. */
 struct draft {
 	struct template *t;
 	char *file, *sig;
+	size_t notes; /* bytes */
 	const struct section *section;
 	const struct field *field;
 	const char *path;
@@ -119,19 +129,27 @@ static int take_text(char **to, const char *value)
 	return *to ? 0 : -ENOMEM;
 }
 
+static int take_short(struct draft *d, char **to, const char *value)
+{
+	if (strlen(value) <= TEXT_MAX)
+		return take_text(to, value);
+	draft_complain(d, "a text of more than 4096 bytes; ignored");
+	return 0;
+}
+
 static int take_name(struct draft *d, const char *value, struct why *why)
 {
-	return take_text(&d->t->title, value);
+	return take_short(d, &d->t->title, value);
 }
 
 static int take_osinfo(struct draft *d, const char *value, struct why *why)
 {
-	return take_text(&d->t->osinfo, value);
+	return take_short(d, &d->t->osinfo, value);
 }
 
 static int take_lvexpand(struct draft *d, const char *value, struct why *why)
 {
-	return take_text(&d->t->lvexpand, value);
+	return take_short(d, &d->t->lvexpand, value);
 }
 
 static int take_arch(struct draft *d, const char *value, struct why *why)
@@ -257,16 +275,18 @@ static int take_aliases(struct draft *d, const char *value, struct why *why)
 {
 	_cleanup_free_ char *words = strdup(value);
 	char *rest = words, *word;
-	size_t n = 0, most = 2;
+	size_t n = 0;
 
-	for (const char *p = value; *p; p++)
-		most += *p == ' ';
-	d->t->aliases = calloc(most, sizeof(char *));
+	d->t->aliases = calloc(ALIASES_MAX + 1, sizeof(char *));
 	if (!words || !d->t->aliases)
 		return -ENOMEM;
 	while ((word = strsep(&rest, " "))) {
 		if (!word[0] || !alias_ok(d, word))
 			continue;
+		if (n == ALIASES_MAX) {
+			draft_complain(d, "more than 64 aliases; the others are ignored");
+			break;
+		}
 		d->t->aliases[n] = strdup(word);
 		if (!d->t->aliases[n++])
 			return -ENOMEM;
@@ -281,9 +301,15 @@ static int take_aliases(struct draft *d, const char *value, struct why *why)
 static int take_notes(struct draft *d, const char *value)
 {
 	struct template *t = d->t;
-	struct notes *notes = reallocarray(t->notes, t->n_notes + 1, sizeof(*notes));
+	struct notes *notes;
 	struct slice lang = d->field->qualifier;
 
+	d->notes += strlen(value);
+	if (d->notes > NOTES_MAX) {
+		draft_complain(d, "more than 256 KiB of notes; ignored");
+		return 0;
+	}
+	notes = reallocarray(t->notes, t->n_notes + 1, sizeof(*notes));
 	if (!notes)
 		return -ENOMEM;
 	t->notes = notes;

@@ -29,6 +29,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/sandbox.h"
 #include "base/text.h"
 
 #define LINKS_MAX 40   /* the kernel's own limit */
@@ -218,6 +219,20 @@ static int walk_link(struct walk *w, int link)
 	return put(w->todo, all, "");
 }
 
+/*
+ * Where everybody may put links among those of others, only the directory's owner, root and ourselves are heard: the
+ * kernel's fs.protected_symlinks, which doesn't see that we follow.
+ */
+static bool may_follow(const struct walk *w, const struct stat *link)
+{
+	struct stat dir;
+
+	if (fstat(w->fd, &dir) < 0)
+		return false;
+	return (dir.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH) || link->st_uid == dir.st_uid ||
+	       link->st_uid == 0 || link->st_uid == geteuid();
+}
+
 static int walk_fill(struct walk *w, const char *name, const char *path, int *fd, const struct stat *st,
 		     struct spot *ret)
 {
@@ -266,7 +281,7 @@ static int walk_step(struct walk *w, const char *name, struct spot *ret)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (S_ISLNK(st.st_mode)) {
-		r = walk_link(w, fd);
+		r = may_follow(w, &st) ? walk_link(w, fd) : -EACCES;
 		return r < 0 ? r : 1;
 	}
 	if (last)
@@ -324,6 +339,12 @@ int spot_open(const struct spot *s, int *ret_fd, struct stat *ret_st, struct why
 	/* NONBLOCK: it could have become a pipe without writers meanwhile. On a regular file it means nothing.
 	 */
 	fd = openat(s->parent, s->leaf, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 && errno == EACCES && sandbox_is_up())
+		return fail(why, -EACCES,
+			    "'%s' can't be opened: it is not readable, or outside of what the daemon may read "
+			    "since it "
+			    "started (--allow-read names more)",
+			    s->path);
 	if (fd < 0 || fstat(fd, ret_st) < 0)
 		return fail(why, -errno, "'%s' can't be opened: %s", s->path, strerror(errno));
 	if (ret_st->st_ino != s->st.st_ino || ret_st->st_dev != s->st.st_dev)

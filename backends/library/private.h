@@ -131,6 +131,7 @@ struct source {
 	struct watched *watched;
 	size_t n_watched;
 	struct complaints said;
+	bool is_out_of_reach; /* another directory stands in its place, and the daemon may not read it */
 };
 
 /*

@@ -220,7 +220,7 @@ int source_relocate(struct source *s)
 {
 	_cleanup_(place_unrefp) struct place *root = NULL, *place = NULL;
 	_cleanup_(spot_done) struct spot spot = { .parent = -1, .fd = -1 };
-	_cleanup_close_ int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), dir = -1;
+	_cleanup_close_ int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), dir = -1;
 	struct stat held;
 	int r;
 

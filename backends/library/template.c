@@ -314,7 +314,8 @@ bool template_same(const struct template *a, const struct template *b)
 	       same_text(a->title, b->title) && same_text(a->osinfo, b->osinfo) &&
 	       same_text(a->format, b->format) && same_text(a->lvexpand, b->lvexpand) && a->size == b->size &&
 	       a->compressed_size == b->compressed_size && a->revision == b->revision &&
-	       a->expand == b->expand && a->hidden == b->hidden && same_text(a->checksum, b->checksum) &&
+	       a->expand == b->expand && a->mode == b->mode && a->uid == b->uid && a->gid == b->gid &&
+	       a->hidden == b->hidden && same_text(a->checksum, b->checksum) &&
 	       same_text(a->checksum256, b->checksum256) && same_text(a->sig_url, b->sig_url) &&
 	       same_text(a->sig_path, b->sig_path) && same_texts(a->sig_keys, b->sig_keys) &&
 	       same_texts(a->sig_fingerprints, b->sig_fingerprints) && same_texts(a->aliases, b->aliases) &&

@@ -231,6 +231,18 @@ static void expire_busy(struct watch *w)
 
 /* Scanning. */
 
+/* A directory that was not there when the daemon confined itself. Said once. */
+static void say_out_of_reach(struct source *s, int home)
+{
+	const bool is = home == -EACCES;
+
+	if (is && !s->is_out_of_reach)
+		log_warn("source '%s' is another directory now, which the daemon may not read since it started "
+			 "(--allow-read names more); going on with the one before",
+			 s->given);
+	s->is_out_of_reach = is;
+}
+
 static void scan_source(struct watch *w, size_t i)
 {
 	struct source *s = &w->lib->source[i];
@@ -238,6 +250,7 @@ static void scan_source(struct watch *w, size_t i)
 	struct why why = { 0 };
 	int r, home = source_relocate(s);
 
+	say_out_of_reach(s, home);
 	r = source_scan(s, w, &why);
 	/*
 	 * Nothing stands there, and it isn't our own mount that hides it. Or it is

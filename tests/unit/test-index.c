@@ -313,6 +313,30 @@ static void takes_all_fields(void **state)
 	outcome_done(&o);
 }
 
+static void texts_have_their_limits(void **state)
+{
+	_cleanup_(text_done) struct text t = TEXT_EMPTY;
+	const struct template *e;
+	struct outcome o;
+
+	text_add(&t, "[a]\narch=x86_64\nfile=a.xz\nname=%05000d\naliases=", 0);
+	for (int i = 0; i < 70; i++)
+		text_add(&t, "a%d ", i);
+	text_add(&t, "\nnotes=%0262140d\nnotes[de]=%010d\nnotes[fr]=x\n", 0, 0);
+	assert_int_equal(t.error, 0);
+	o = parse(t.chars);
+	assert_entries(&o, "a/x86_64=a.xz");
+	e = o.index.entry[0].template;
+	assert_null(e->title);
+	assert_string_equal(e->aliases[63], "a63");
+	assert_null(e->aliases[64]);
+	assert_int_equal(e->n_notes, 1);
+	assert_non_null(strstr(o.complaints, "/i:4: [a]: a text of more than 4096 bytes; ignored\n"));
+	assert_non_null(strstr(o.complaints, "/i:5: [a]: more than 64 aliases; the others are ignored\n"));
+	assert_non_null(strstr(o.complaints, "/i:7: [a]: more than 256 KiB of notes; ignored\n"));
+	outcome_done(&o);
+}
+
 static void format_has_our_name(void **state)
 {
 	struct outcome o = parse(A "format=vpc\n");
@@ -662,6 +686,7 @@ int main(void)
 		cmocka_unit_test(too_many_fields_cost_the_section),
 		cmocka_unit_test(complaints_end_somewhere),
 		cmocka_unit_test(takes_all_fields),
+		cmocka_unit_test(texts_have_their_limits),
 		cmocka_unit_test(format_has_our_name),
 		cmocka_unit_test(missing_fields_have_their_defaults),
 		cmocka_unit_test(continuations_lose_one_blank_each),

@@ -347,6 +347,34 @@ static void what_is_no_file_is_skipped(void **state)
 	(void)close(s);
 }
 
+static void link_of_a_stranger_in_a_sticky_directory_is_not_followed(void **state)
+{
+	struct library *lib;
+
+	assert_int_equal(mkdir("away", 0755), 0);
+	assert_int_equal(mkdir("dir", 0755), 0);
+	assert_int_equal(chmod("dir", 01777), 0);
+	put_xz("away/x.xz");
+	assert_int_equal(symlink("../away/x.xz", "dir/mine.xz"), 0);
+	assert_int_equal(symlink("../away/x.xz", "dir/strange.xz"), 0);
+	assert_int_equal(lchown("dir/strange.xz", 1234, 1234), 0);
+	lib = open_one("dir");
+	assert_list(lib, "mine/host");
+	assert_complaints(lib, "'@/dir/strange.xz' can't be opened: Permission denied\n");
+	library_close(lib);
+	/* The directory's own owner may. */
+	assert_int_equal(chown("dir", 1234, 1234), 0);
+	lib = open_one("dir");
+	assert_list(lib, "mine/host strange/host");
+	library_close(lib);
+	/* Where only he can make links, all are his. */
+	assert_int_equal(chown("dir", 0, 0), 0);
+	assert_int_equal(chmod("dir", 0755), 0);
+	lib = open_one("dir");
+	assert_list(lib, "mine/host strange/host");
+	library_close(lib);
+}
+
 static void link_to_nothing_is_complained_about(void **state)
 {
 	struct library *lib;
@@ -2090,6 +2118,7 @@ int main(void)
 		TEST(file_that_is_no_template_leaves_its_name_to_the_next),
 		TEST(names_that_goals_cannot_have_are_skipped),
 		TEST(what_is_no_file_is_skipped),
+		TEST(link_of_a_stranger_in_a_sticky_directory_is_not_followed),
 		TEST(link_to_nothing_is_complained_about),
 		TEST(first_bytes_say_what_a_file_is),
 		TEST(what_is_said_to_be_raw_is_raw),
