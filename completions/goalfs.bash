@@ -8,7 +8,8 @@ _goalfs()
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
 	options="--list --list-format --notes --plan --cache-all-templates --print-cache --delete-cache --unmount --wait
 		--cache --no-cache --cache-limit --memory --decoders --formats --gpgkey --fingerprint
-		--no-check-signature --verify --refresh --allow-commands --cacert --options --foreground --verbose --version --help"
+		--no-check-signature --verify --refresh --allow-commands --cacert --allow-read --uid --gid --umask
+		--options --foreground --verbose --version --help"
 
 	case $prev in
 	--cache)
@@ -19,7 +20,7 @@ _goalfs()
 		mapfile -t COMPREPLY < <(compgen -W "short long json" -- "$cur")
 		return
 		;;
-	--gpgkey | --cacert)
+	--gpgkey | --cacert | --allow-read)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -31,7 +32,15 @@ _goalfs()
 		mapfile -t COMPREPLY < <(compgen -W "qcow2 raw vmdk vdi vhd vhdx qcow2,raw" -- "$cur")
 		return
 		;;
-	--cache-limit | --memory | --decoders | --fingerprint | --refresh | --wait | --notes | --plan | --options | -o)
+	--uid)
+		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
+		return
+		;;
+	--gid)
+		mapfile -t COMPREPLY < <(compgen -g -- "$cur")
+		return
+		;;
+	--umask | --cache-limit | --memory | --decoders | --fingerprint | --refresh | --wait | --notes | --plan | --options | -o)
 		return
 		;;
 	esac

@@ -25,6 +25,7 @@
 #include "config.h"
 #include "fs/background.h"
 #include "fs/cached.h"
+#include "fs/confine.h"
 #include "fs/mount.h"
 #include "fs/mountpoint.h"
 #include "fs/notify.h"
@@ -33,6 +34,7 @@
 #include "fs/session.h"
 #include "fs/survey.h"
 #include "fs/unmount.h"
+#include "fs/warden.h"
 #include "base/text.h"
 
 /* The least of a store's filesystem that is left free. */
@@ -176,14 +178,16 @@ static int open_context(const struct options *o, const struct listener *listener
 static int world_open(const struct options *o, const struct listener *listener, struct world *w,
 		      struct why *why)
 {
-	int r = open_context(o, listener, w, why);
+	int r = o->n_sources ? 0 : read_repos(w);
 
+	if (r == 0)
+		r = confine_daemon(o, &w->repos, why);
+	if (r == 0)
+		r = open_context(o, listener, w, why);
 	if (r < 0)
 		return r;
 	open_kept(o, w);
-	if (o->n_sources == 0)
-		r = read_repos(w);
-	return r < 0 ? r : open_library(o, listener, w, why);
+	return open_library(o, listener, w, why);
 }
 
 static uint64_t size_of(void *arg, struct template *t)
@@ -291,6 +295,7 @@ static void mount_done(struct mount *m)
 		nodes_close_images(m->nodes);
 	if (m->session)
 		fuse_session_destroy(m->session);
+	warden_end(m->warden);
 	passthrough_free(m->passthrough);
 	survey_free(m->survey);
 	nodes_free(m->nodes);
@@ -317,7 +322,7 @@ static int mount_and_serve(const struct options *o, struct world *w, struct moun
 
 	if (r < 0)
 		return r;
-	m->passthrough = passthrough_new(m->session, nodes_are_kept(m->nodes));
+	m->passthrough = passthrough_new(m->session, m->warden, nodes_are_kept(m->nodes));
 	m->survey = survey_new(&w->context, w->library, m->formats);
 	r = m->passthrough && m->survey ? library_watch(w->library, why) : -ENOMEM;
 	if (r == 0) {
@@ -335,10 +340,13 @@ static int mount_and_serve(const struct options *o, struct world *w, struct moun
 
 static int open_mount(const struct options *o, struct world *w, struct mount *m, struct why *why)
 {
-	int r = mountpoint_find(o->mountpoint, &w->mountpoint, why);
+	_cleanup_free_ char *options = session_options(o);
+	int r = options ? mountpoint_find(o->mountpoint, &w->mountpoint, why) : -ENOMEM;
 
 	if (r == 0 && o->n_sources == 0)
 		r = mountpoint_check_empty(w->mountpoint, why);
+	if (r == 0)
+		r = warden_start(w->mountpoint, options, &m->warden, why);
 	if (r == 0)
 		r = world_open(o, &(struct listener){ mount_changed, mount_rejected, m }, w, why);
 	if (r < 0)
@@ -361,8 +369,11 @@ static int run_mount(const struct options *o, struct why *why)
 	_cleanup_(world_done) struct world w = WORLD_NONE;
 	_cleanup_(mount_done) struct mount m = {
 		.formats = (const char *const *)o->formats,
-		.uid = geteuid(),
-		.gid = getegid(),
+		.uid = o->has_uid ? o->uid : geteuid(),
+		.gid = o->has_gid ? o->gid : getegid(),
+		.has_uid = o->has_uid,
+		.has_gid = o->has_gid,
+		.umask = o->umask,
 		.ready = ready,
 		.notify = -1,
 	};
@@ -456,6 +467,7 @@ int main(int argc, char **argv)
 		log_set_level(LOG_DETAIL);
 	raise_descriptor_limit();
 	r = run(&o, &why);
+	confine_end();
 	if (r < 0)
 		log_error("%s", why_text(&why, r));
 	return r < 0 ? 1 : 0;

@@ -26,12 +26,15 @@ struct mount {
 	struct gate *reading;	/* reads pass this gate, */
 	struct gate *resolving; /* names and images that have to be opened this one */
 	struct fuse_session *session;
+	struct warden *warden;
 	dev_t device; /* of what is in the mount; 0: it could not be told */
 	struct passthrough *passthrough;
 	struct survey *survey;
 	const char *const *formats; /* that readdir shows; NULL-terminated */
-	uid_t uid;
+	uid_t uid;		    /* of the directory and of texts that belong to no template */
 	gid_t gid;
+	bool has_uid, has_gid; /* of templates' files, too */
+	mode_t umask;
 	pthread_mutex_t lock;
 	struct handle *handles; /* all open files; guarded by lock */
 	struct timespec

@@ -296,6 +296,13 @@ static void count_lookup(struct node *node)
 		node->refs++;
 }
 
+void node_set_owner(struct node *node, const struct template *t)
+{
+	node->mode = t->mode & 0444;
+	node->uid = t->uid;
+	node->gid = t->gid;
+}
+
 static struct node *node_new(const char *name, struct resolved *r)
 {
 	struct node *node = calloc(1, sizeof(*node));
@@ -307,9 +314,7 @@ static struct node *node_new(const char *name, struct resolved *r)
 	if (r->template) {
 		node->template_name = strdup(r->template->name);
 		node->mtime = r->template->mtime;
-		node->mode = r->template->mode & 0444;
-		node->uid = r->template->uid;
-		node->gid = r->template->gid;
+		node_set_owner(node, r->template);
 	} else {
 		(void)clock_gettime(CLOCK_REALTIME, &node->mtime);
 	}

@@ -48,9 +48,9 @@ struct node {
 	struct timespec mtime;
 	_Atomic int64_t made; /* when it was last found to be what its name stands for; lock_now_ms() */
 	/* The template's: who may read it may read what is made of it, and nobody else. */
-	mode_t mode; /* 0444 at most */
-	uid_t uid;
-	gid_t gid;
+	_Atomic mode_t mode; /* 0444 at most */
+	_Atomic uid_t uid;
+	_Atomic gid_t gid;
 	struct passing passing;
 
 	/* Guarded by the nodes' lock. */
@@ -105,6 +105,9 @@ bool nodes_are_kept(const struct nodes *nodes);
 
 /* Closes the node's image, unless somebody has it open: who does may open it once more. */
 void nodes_let_go(struct nodes *nodes, struct node *node);
+
+/* Its template is another's now, or for others to read. */
+void node_set_owner(struct node *node, const struct template *t);
 
 /* The id that a name standing for `identity` has, but for two of one hash. */
 uint64_t node_id(const char *name, const char *identity);

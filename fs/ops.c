@@ -141,7 +141,7 @@ static struct stat root_attributes(struct mount *m)
 
 	return (struct stat){
 		.st_ino = ROOT_ID,
-		.st_mode = S_IFDIR | 0555,
+		.st_mode = S_IFDIR | (0555 & ~m->umask),
 		.st_nlink = 2,
 		.st_uid = m->uid,
 		.st_gid = m->gid,
@@ -171,10 +171,10 @@ static struct stat node_attributes(const struct mount *m, const struct node *nod
 
 	return (struct stat){
 		.st_ino = node->id,
-		.st_mode = S_IFREG | (owned ? node->mode : 0444),
+		.st_mode = S_IFREG | ((owned ? node->mode : 0444) & ~m->umask),
 		.st_nlink = 1,
-		.st_uid = owned ? node->uid : m->uid,
-		.st_gid = owned ? node->gid : m->gid,
+		.st_uid = owned && !m->has_uid ? node->uid : m->uid,
+		.st_gid = owned && !m->has_gid ? node->gid : m->gid,
 		.st_size = (off_t)node->size,
 		.st_blocks = blocks_of(node),
 		.st_blksize = 1 << 17,
@@ -346,6 +346,15 @@ static double entry_lifetime(struct mount *m, const char *name, const struct nod
 	return identity && strcmp(identity, node->identity) == 0 ? LONG_TIME : 0;
 }
 
+/* Who may read it is the library's word of this moment, however long the rest has taken to find out. */
+static void renew_owner(struct mount *m, struct node *node)
+{
+	_cleanup_(template_unrefp) struct template *t = NULL;
+
+	if (node->template_name && resolve_template(m->library, node->name, &t) == 0)
+		node_set_owner(node, t);
+}
+
 static void lookup_run(struct gate_work *work)
 {
 	struct request *r = (struct request *)work;
@@ -360,11 +369,12 @@ static void lookup_run(struct gate_work *work)
 	if (error == 0 && r->id && nodes_know_other(r->m->nodes, r->id, r->name, resolved_identity(&resolved)))
 		error = -ESTALE;
 	node = error < 0 ? NULL : nodes_add(r->m->nodes, r->name, &resolved);
-	if (node && r->id && node->id != r->id)
+	if (node && r->id && node->id != r->id) {
 		refuse_node(r->req, node);
-	else if (node)
+	} else if (node) {
+		renew_owner(r->m, node);
 		reply_node(r->req, node, entry_lifetime(r->m, r->name, node));
-	else if (r->id && lookup_errno(error) == ENOENT)
+	} else if (r->id && lookup_errno(error) == ENOENT)
 		fuse_reply_err(r->req, ESTALE);
 	else
 		refuse_lookup(r->req, r->name, error < 0 ? error : -ENOMEM, &why);
@@ -1034,10 +1044,23 @@ static void let_go(struct mount *m, uint64_t id)
 	node_put(m->nodes, node);
 }
 
+/* What the kernel knows of it, names apart: permissions are checked by that. */
+static void forget_attributes(struct mount *m, uint64_t id)
+{
+	struct node *node = nodes_get(m->nodes, id);
+
+	if (!node)
+		return;
+	renew_owner(m, node);
+	node_put(m->nodes, node);
+	(void)fuse_lowlevel_notify_inval_inode(m->session, id, /* offset= */ -1, 0);
+}
+
 static void forget_entry(void *arg, uint64_t id, const char *name)
 {
 	struct mount *m = arg;
 
+	forget_attributes(m, id);
 	/* -ENOENT: the kernel has forgotten it by itself. */
 	(void)fuse_lowlevel_notify_inval_entry(m->session, ROOT_ID, name, strlen(name));
 	let_go(m, id);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fs/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -265,6 +268,60 @@ static int set_cacert(struct options *o, const char *value, struct why *why)
 	return o->ca_file ? 0 : fail(why, -EINVAL, "--cacert '%s': %s", value, strerror(errno));
 }
 
+static int set_allow_read(struct options *o, const char *value, struct why *why)
+{
+	_cleanup_free_ char *path = realpath(value, NULL);
+
+	return path ? add_string(&o->allow_read, path)
+		    : fail(why, -EINVAL, "--allow-read '%s': %s", value, strerror(errno));
+}
+
+/* A number, decimal or octal; false for anything else. (uid_t)-1 stands for none. */
+static bool take_number(const char *value, int base, unsigned long most, unsigned long *ret)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)value[0]))
+		return false;
+	errno = 0;
+	*ret = strtoul(value, &end, base);
+	return !*end && !errno && *ret <= most;
+}
+
+static int set_uid(struct options *o, const char *value, struct why *why)
+{
+	unsigned long n;
+	const struct passwd *user = take_number(value, 10, UINT32_MAX - 1, &n) ? NULL : getpwnam(value);
+
+	if (!user && !take_number(value, 10, UINT32_MAX - 1, &n))
+		return fail(why, -EINVAL, "--uid '%s' is no user, nor the number of one", value);
+	o->uid = user ? user->pw_uid : (uid_t)n;
+	o->has_uid = true;
+	return 0;
+}
+
+static int set_gid(struct options *o, const char *value, struct why *why)
+{
+	unsigned long n;
+	const struct group *group = take_number(value, 10, UINT32_MAX - 1, &n) ? NULL : getgrnam(value);
+
+	if (!group && !take_number(value, 10, UINT32_MAX - 1, &n))
+		return fail(why, -EINVAL, "--gid '%s' is no group, nor the number of one", value);
+	o->gid = group ? group->gr_gid : (gid_t)n;
+	o->has_gid = true;
+	return 0;
+}
+
+static int set_umask(struct options *o, const char *value, struct why *why)
+{
+	unsigned long n;
+
+	if (!take_number(value, 8, 0777, &n))
+		return fail(why, -EINVAL, "--umask '%s' is no octal number up to 777", value);
+	o->umask = (mode_t)n;
+	return 0;
+}
+
 static int set_foreground(struct options *o, const char *value, struct why *why)
 {
 	o->foreground = true;
@@ -318,6 +375,11 @@ static const struct option_row rows[] = {
 	{ "allow-commands", 0, NULL, "run the servers that NAME.nbd files of sources name", set_allow_commands,
 	  true },
 	{ "cacert", 0, "FILE", "certificates of those who may certify servers", set_cacert, true },
+	{ "allow-read", 0, "PATH", "a file or directory that templates may link to; may be\nrepeated",
+	  set_allow_read, true },
+	{ "uid", 0, "USER", "show all files as this user's", set_uid, true },
+	{ "gid", 0, "GROUP", "show all files as this group's", set_gid, true },
+	{ "umask", 0, "MODE", "permissions that are taken away, in octal: 077", set_umask, true },
 	{ "options", 'o', "OPTIONS",
 	  "mount options, comma-separated: those above without\n"
 	  "their dashes, and those of mount(8) and fuse(8)",
@@ -533,6 +595,7 @@ void options_done(struct options *o)
 	free(o->cache);
 	free(o->mount_options);
 	free(o->ca_file);
+	texts_free(o->allow_read);
 	texts_free(o->formats);
 	texts_free(o->key_files);
 	texts_free(o->fingerprints);

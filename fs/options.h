@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "backends/cache/verified.h"
 #include "backends/library/library.h"
@@ -47,7 +48,12 @@ struct options {
 	enum verify verify;
 	unsigned refresh_s; /* 0: never */
 	char *ca_file;	    /* owned; NULL: the system's */
-	unsigned wait_s;    /* of --unmount */
+	char **allow_read;  /* NULL-terminated, owned: what the daemon may read besides */
+	bool has_uid, has_gid;
+	uid_t uid;	 /* the owner that is shown of all files, if has_uid */
+	gid_t gid;	 /* likewise */
+	mode_t umask;	 /* permissions that no file has */
+	unsigned wait_s; /* of --unmount */
 	bool foreground;
 	bool verbose;
 	char *mount_options; /* owned, "" when none: what -o gave that is not ours */

@@ -9,12 +9,12 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "base/log.h"
 #include "config.h"
+#include "fs/warden.h"
 
 /* The kernel's include/uapi/linux/fuse.h, 7.40; older ones lack half of it. In host byte order. */
 #define OP_INIT		  26
@@ -53,21 +53,13 @@ struct wire_open_out {
 	int32_t backing_id;
 };
 
-struct wire_backing_map {
-	int32_t fd;
-	uint32_t flags;
-	uint64_t padding;
-};
-
-#define IOC_BACKING_OPEN  _IOW(229, 1, struct wire_backing_map)
-#define IOC_BACKING_CLOSE _IOW(229, 2, uint32_t)
-
 _Static_assert(sizeof(struct wire_in_header) == 40, "fuse_in_header");
 _Static_assert(sizeof(struct wire_init_out) == 64, "fuse_init_out");
 _Static_assert(sizeof(struct wire_open_out) == 16, "fuse_open_out");
 
 struct passthrough {
 	struct fuse_session *session;
+	struct warden *warden;
 	bool wanted; /* passthrough, which takes root */
 	bool exportable;
 	uint32_t offered;     /* by the kernel, in INIT: what of INIT2_* is wanted */
@@ -139,13 +131,14 @@ static void watch_init(struct passthrough *p)
 
 #endif
 
-struct passthrough *passthrough_new(struct fuse_session *session, bool exportable)
+struct passthrough *passthrough_new(struct fuse_session *session, struct warden *warden, bool exportable)
 {
 	struct passthrough *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
 	p->session = session;
+	p->warden = warden;
 	p->wanted = geteuid() == 0;
 	p->exportable = exportable;
 	if (p->wanted || !exportable)
@@ -172,12 +165,11 @@ static int whole_backing(struct image *img)
 
 static int32_t backing_open(struct passthrough *p, int fd)
 {
-	struct wire_backing_map map = { .fd = fd };
-	int id = ioctl(fuse_session_fd(p->session), IOC_BACKING_OPEN, &map);
+	int id = warden_backing_open(p->warden, fd);
 
 	if (id <= 0) {
 		/* EPERM, ELOOP (a stacked filesystem), ...: not worth trying at each open. */
-		log_detail("passthrough: %s", strerror(errno));
+		log_detail("passthrough: %s", strerror(-id));
 		p->on = false;
 		return 0;
 	}
@@ -199,11 +191,9 @@ bool passthrough_opened(struct passthrough *p, struct passing *passing, struct i
 
 void passthrough_closed(struct passthrough *p, struct passing *passing)
 {
-	uint32_t id = (uint32_t)passing->backing_id;
-
-	if (--passing->opens || !id)
+	if (--passing->opens || !passing->backing_id)
 		return;
-	(void)ioctl(fuse_session_fd(p->session), IOC_BACKING_CLOSE, &id);
+	warden_backing_close(p->warden, passing->backing_id);
 	passing->backing_id = 0;
 }
 

@@ -5,7 +5,7 @@
 /*
  * FUSE passthrough (Linux 6.9, Documentation/filesystems/fuse-passthrough.rst):
  * reads and mmaps of a file that lies as a whole in another one are done by the
- * kernel. Needs CAP_SYS_ADMIN; where it can't be had, all of this does nothing.
+ * kernel. Needs CAP_SYS_ADMIN, which is the warden's; where it can't be had, all of this does nothing.
  *
  * All opens of an inode that are open at one time must be of one kind, and
  * passthrough ones must share one backing id: a node's struct passing keeps that.
@@ -19,6 +19,7 @@
 #include "fs/nodes.h"
 
 struct passthrough;
+struct warden;
 
 /*
  * Before the loop starts: asks for it in the INIT reply. There it is told, too,
@@ -26,7 +27,7 @@ struct passthrough;
  * can't before 3.17: name_to_handle_at(2) then fails with EOPNOTSUPP, and nobody
  * exports the mount. NULL without memory.
  */
-struct passthrough *passthrough_new(struct fuse_session *session, bool exportable);
+struct passthrough *passthrough_new(struct fuse_session *session, struct warden *warden, bool exportable);
 void passthrough_free(struct passthrough *p); /* after the session was destroyed; accepts NULL */
 
 /*

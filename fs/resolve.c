@@ -360,6 +360,17 @@ static int text_of_template(struct context *context, const struct goal *goal, st
 	return r < 0 ? r : text_take(&out, ret);
 }
 
+int resolve_template(struct library *library, const char *name, struct template **ret)
+{
+	_cleanup_(goal_done) struct goal goal = { 0 };
+	int r = goal_parse(name, &goal, NULL);
+
+	if (r < 0)
+		return r;
+	return goal.kind == GOAL_PLAN ? resolve_template(library, goal.image_name, ret)
+				      : library_find(library, goal.template, goal.arch, ret, NULL);
+}
+
 static int resolve_name(struct context *context, struct library *library, const char *name,
 			enum purpose purpose, struct resolved *ret, struct why *why)
 {
@@ -371,8 +382,11 @@ static int resolve_name(struct context *context, struct library *library, const 
 		return r;
 	if (goal.kind == GOAL_IMAGE)
 		return resolve_image(context, library, name, purpose, ret, why);
-	if (goal.kind == GOAL_PLAN)
+	if (goal.kind == GOAL_PLAN) {
+		/* What is found out about a template is as private as it is. */
+		(void)resolve_template(library, goal.image_name, &ret->template);
 		return resolve_explain(context, library, goal.image_name, &ret->text, why);
+	}
 	r = library_find(library, goal.template, goal.arch, &t, why);
 	if (r == 0)
 		r = text_of_template(context, &goal, t, &ret->text, why);

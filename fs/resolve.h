@@ -70,4 +70,7 @@ const char *resolve_verdict(struct context *context, struct template *template, 
 /* The template's virtual size, read off its file; 0 when it can't be told. */
 uint64_t resolve_size(struct context *context, struct template *template);
 
+/* The template that a name is about, as the library has it now; its plan's is that of the name. A ref, or an errno. */
+int resolve_template(struct library *library, const char *name, struct template **ret);
+
 #endif

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "fs/mountpoint.h"
+#include "fs/warden.h"
 
 /* Whether fusermount3 would let others in: what it reads, read as it does. */
 static bool may_let_others_in(void)
@@ -51,16 +52,22 @@ static bool has_option(const char *options, const char *name)
 	return false;
 }
 
-static int new_session(const struct options *o, bool for_others, struct mount *m, struct why *why)
+char *session_options(const struct options *o)
 {
 	_cleanup_free_ char *shown = net_url_brief(o->n_sources ? o->sources[0] : "goalfs");
 	_cleanup_free_ char *source = shown ? escape_option(shown) : NULL;
-	_cleanup_free_ char *options =
-		text_new("ro,nosuid,nodev,default_permissions,subtype=goalfs,fsname=%s%s%s%s", source ?: "",
-			 for_others ? ",allow_other" : "", *o->mount_options ? "," : "", o->mount_options);
+
+	return source ? text_new("ro,nosuid,nodev,default_permissions,subtype=goalfs,fsname=%s%s%s", source,
+				 *o->mount_options ? "," : "", o->mount_options)
+		      : NULL;
+}
+
+static int new_session(const struct options *o, struct mount *m, struct why *why)
+{
+	_cleanup_free_ char *options = session_options(o);
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 
-	if (!source || !options || fuse_opt_add_arg(&args, "goalfs") < 0 || fuse_opt_add_arg(&args, "-o") < 0 ||
+	if (!options || fuse_opt_add_arg(&args, "goalfs") < 0 || fuse_opt_add_arg(&args, "-o") < 0 ||
 	    fuse_opt_add_arg(&args, options) < 0)
 		return -ENOMEM;
 	m->session = fuse_session_new(&args, &mount_ops, sizeof(mount_ops), m);
@@ -86,12 +93,18 @@ static int mount_failure(const struct options *o, const char *mountpoint, struct
 static int mount_as(const struct options *o, const char *mountpoint, bool for_others, struct mount *m,
 		    struct why *why)
 {
-	int r = new_session(o, for_others, m, why);
+	int r = new_session(o, m, why), fd = -1;
+	char device[32];
 
 	if (r < 0)
 		return r;
-	if (fuse_session_mount(m->session, mountpoint) == 0)
-		return 0;
+	/* The session gets the descriptor of a mount that the warden has made. */
+	if (warden_mount(m->warden, for_others, &fd) == 0) {
+		(void)snprintf(device, sizeof(device), "/dev/fd/%d", fd);
+		if (fuse_session_mount(m->session, device) == 0)
+			return 0;
+		closep(&fd);
+	}
 	fuse_session_destroy(take(m->session));
 	return mount_failure(o, mountpoint, why);
 }
@@ -122,31 +135,19 @@ static bool is_replaced(const struct mount *m, const char *mountpoint)
 }
 
 /*
- * libfuse unmounts unless poll says of the device what it says of a pipe that nobody
- * reads. It has to be called all the same: only there it frees what it has.
- */
-static void let_go(struct fuse_session *session)
-{
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return;
-	(void)close(ends[0]);
-	if (dup3(ends[1], fuse_session_fd(session), O_CLOEXEC) >= 0)
-		fuse_session_unmount(session);
-	(void)close(ends[1]);
-}
-
-/*
  * Somebody may have unmounted it, and it lives on in a mount namespace of somebody
  * else's (a container): then another one may be mounted here by now, and is not ours to take off.
+ * Our end of the device goes first: whoever unmounts may look at the directory, and nobody answers any more.
  */
 void session_unmount(struct mount *m, const char *mountpoint)
 {
-	if (!has_gone(m) && is_replaced(m, mountpoint))
-		let_go(m->session);
-	else
-		fuse_session_unmount(m->session);
+	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	const bool is_ours = has_gone(m) || !is_replaced(m, mountpoint);
+
+	if (null >= 0)
+		(void)dup3(null, fuse_session_fd(m->session), O_CLOEXEC);
+	if (is_ours)
+		(void)warden_unmount(m->warden);
 }
 
 /*

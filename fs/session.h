@@ -10,8 +10,11 @@
 #include "fs/mount.h"
 #include "fs/options.h"
 
+/* As libfuse takes them behind -o, for the warden; but for allow_other, which is tried. malloc'ed; NULL without memory. */
+char *session_options(const struct options *o);
+
 /*
- * Makes m->session and mounts it, for other users as well where that is allowed; a log
+ * Makes m->session and has the warden mount it, for other users as well where that is allowed; a log
  * line says when it is not. -EINVAL for options that libfuse does not know, -EPERM for an
  * allow_other that was asked for and is not allowed.
  */

@@ -2,9 +2,12 @@
 /* What libcurl says went wrong, in our words. */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "backends/net/transfer.h"
+#include "base/cleanup.h"
+#include "base/sandbox.h"
 #include "base/text.h"
 
 struct fault {
@@ -92,6 +95,22 @@ static bool is_leftover(const struct net_transfer *t, CURLcode code)
 	return connects == 0;
 }
 
+/*
+ * A confined daemon sees the file that was there when it started. Where it is replaced, and no
+ * link into /run, whose files are seen all, names can't be looked up any more.
+ */
+static const char *resolver_hint(CURLcode code)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (!sandbox_is_up() || (code != CURLE_COULDNT_RESOLVE_HOST && code != CURLE_COULDNT_RESOLVE_PROXY))
+		return "";
+	fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+	return fd >= 0 || errno != EACCES ? ""
+					  : "; /etc/resolv.conf was replaced since goalfs started, and can't "
+					    "be read: start it anew";
+}
+
 void fault_judge(const struct net_transfer *t, CURLcode code, struct verdict *ret)
 {
 	const struct fault *f = find_fault(code);
@@ -108,7 +127,7 @@ void fault_judge(const struct net_transfer *t, CURLcode code, struct verdict *re
 		return;
 	}
 	if (!percent) {
-		(void)fail(&ret->why, ret->error, "%s %s", t->at_url.quoted, f->words);
+		(void)fail(&ret->why, ret->error, "%s %s%s", t->at_url.quoted, f->words, resolver_hint(code));
 		return;
 	}
 	detail_of(t, code, detail, sizeof(detail));

@@ -109,6 +109,27 @@ static void test_texts_need_no_mountpoint(void **state)
 	options_done(&o);
 }
 
+static void test_owner_and_modes(void **state)
+{
+	struct options o;
+	struct why why;
+
+	assert_int_equal(parse(&o, &why, ARGS("a", "m", "-o", "uid=root,gid=12345,umask=027")), 0);
+	assert_true(o.has_uid && o.has_gid);
+	assert_int_equal(o.uid, 0);
+	assert_int_equal(o.gid, 12345);
+	assert_int_equal(o.umask, 027);
+	assert_string_equal(o.mount_options, "");
+	options_done(&o);
+	assert_int_equal(
+		parse(&o, &why, ARGS("--allow-read", "/usr/../usr", "-o", "allow_read=/tmp", "a", "m")), 0);
+	assert_false(o.has_uid || o.has_gid || o.umask);
+	assert_string_equal(o.allow_read[0], "/usr");
+	assert_string_equal(o.allow_read[1], "/tmp");
+	assert_null(o.allow_read[2]);
+	options_done(&o);
+}
+
 static void test_help_wins(void **state)
 {
 	struct options o;
@@ -190,6 +211,14 @@ static void test_refusals_say_what(void **state)
 	assert_refused(ARGS("--unmount", "--list", "a"), "exclude each other");
 	assert_refused(ARGS("--refresh", "-1", "a", "b"), "'-1'");
 	assert_refused(ARGS("--cacert", "/nowhere", "a", "b"), "'/nowhere': No such file");
+	assert_refused(ARGS("--allow-read", "/nowhere", "a", "b"), "'/nowhere': No such file");
+	assert_refused(ARGS("--uid", "no such user", "a", "b"), "is no user");
+	assert_refused(ARGS("--uid", "-1", "a", "b"), "is no user");
+	assert_refused(ARGS("--uid", "4294967295", "a", "b"), "is no user");
+	assert_refused(ARGS("--uid", "", "a", "b"), "is no user");
+	assert_refused(ARGS("--gid", "99999999999999999999", "a", "b"), "is no group");
+	assert_refused(ARGS("--umask", "8", "a", "b"), "octal");
+	assert_refused(ARGS("--umask", "1000", "a", "b"), "octal");
 	assert_refused(ARGS("--list", "--notes", "x", "a"), "exclude each other");
 	assert_refused(ARGS("--memory", "5M", "a", "b"), "128M");
 	assert_refused(ARGS("--cache-limit", "much", "a", "b"), "'much'");
@@ -218,6 +247,7 @@ int main(void)
 		cmocka_unit_test(test_mount_options_as_fstab_gives_them),
 		cmocka_unit_test(test_kernel_flags_without_meaning_are_dropped),
 		cmocka_unit_test(test_texts_need_no_mountpoint),
+		cmocka_unit_test(test_owner_and_modes),
 		cmocka_unit_test(test_help_wins),
 		cmocka_unit_test(test_without_source_those_that_are_configured),
 		cmocka_unit_test(test_what_sources_are_checked_by),
