@@ -140,6 +140,11 @@ static int do_mount(struct duty *d, bool shared, int *ret_fd)
 		fuse_session_destroy(take(d->session));
 		return -EIO;
 	}
+	/*
+	 * Not before: the kernel tells by the process group that it is an automount
+	 * which mounts here, and makes all others that come by wait for that.
+	 */
+	(void)setsid();
 	leave_terminal();
 	*ret_fd = fuse_session_fd(d->session);
 	return 0;
@@ -226,7 +231,6 @@ static void run(int socket, struct duty *d) __attribute__((noreturn));
 
 static void run(int socket, struct duty *d)
 {
-	(void)setsid();
 	(void)!chdir("/");
 	rename_self(d->mountpoint);
 	ignore_signals();
