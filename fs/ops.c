@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 
@@ -708,11 +709,29 @@ static void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	fuse_reply_err(req, 0);
 }
 
-/* One a loop thread, as large as the largest request. */
+/* One a loop thread, as large as its largest request so far. */
 static _Thread_local struct {
 	uint8_t *bytes;
 	size_t room;
+	bool is_used; /* it takes memory, and is counted */
 } read_buffer;
+
+/* Bytes of those that take memory. */
+static atomic_size_t read_buffers;
+
+static void read_buffer_uncount(void)
+{
+	if (read_buffer.is_used)
+		atomic_fetch_sub(&read_buffers, read_buffer.room);
+	read_buffer.is_used = false;
+}
+
+void mount_thread_done(void)
+{
+	read_buffer_uncount();
+	free(take(read_buffer.bytes));
+	read_buffer.room = 0;
+}
 
 static uint8_t *read_buffer_get(size_t count)
 {
@@ -721,13 +740,22 @@ static uint8_t *read_buffer_get(size_t count)
 		read_buffer.bytes = aligned_alloc(4096, align_up(count, 4096));
 		read_buffer.room = read_buffer.bytes ? align_up(count, 4096) : 0;
 	}
+	if (!read_buffer.is_used)
+		atomic_fetch_add(&read_buffers, read_buffer.room);
+	read_buffer.is_used = true;
 	return read_buffer.bytes;
 }
 
-void mount_thread_done(void)
+/*
+ * Where many read at a time most threads sleep: what they have read with is not to add up
+ * beside --memory. Freed, it would stay with the heap of each thread.
+ */
+static void read_buffer_put(const struct mount *m)
 {
-	free(take(read_buffer.bytes));
-	read_buffer.room = 0;
+	if (atomic_load(&read_buffers) <= m->context->memory / 16 ||
+	    madvise(read_buffer.bytes, read_buffer.room, MADV_DONTNEED) < 0)
+		return;
+	read_buffer_uncount();
 }
 
 static void read_run(struct gate_work *work)
@@ -754,6 +782,7 @@ static void read_run(struct gate_work *work)
 				  why_text(&why, error));
 		fuse_reply_err(r->req, read_errno(error));
 	}
+	read_buffer_put(r->m);
 	free(r);
 }
 
