@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "backends/library/single.h"
 #include "backends/library/value.h"
 #include "backends/net/net.h"
 #include "base/log.h"
@@ -333,12 +334,14 @@ static char *directory_of(const char *path)
 }
 
 /* A file stands for the directory that it is in: an index names files there. */
-static void allow_source(struct sandbox *s, const char *uri)
+static void allow_source(struct sandbox *s, const char *source)
 {
+	_cleanup_(given_done) struct given given = { 0 };
 	_cleanup_free_ char *path = NULL, *dir = NULL;
 	struct stat st;
 
-	if (net_is_url(uri) || value_file_uri("source", uri, &path, NULL) < 0 || stat(path, &st) < 0)
+	if (net_is_url(source) || given_parse(source, &given, NULL) < 0 ||
+	    value_file_uri("source", given.text, &path, NULL) < 0 || stat(path, &st) < 0)
 		return;
 	dir = S_ISDIR(st.st_mode) ? realpath(path, NULL) : directory_of(path);
 	if (!dir)
