@@ -4,13 +4,13 @@
  * a file of its own; what is known by name only stands here, so that a refusal
  * can say what it is about.
  *
- * Nearly all magics stand in the first 20 KiB, which are read once, when first
- * asked for; a second read takes the few from 32 to 68 KiB. Records at the end
- * of the container would cost a template its last block decoded: what is proved
- * zero is not read, nor where the content that stands at the start takes the place itself.
+ * Magics stand in a few places of the first 66 KiB, which are read once, each when first
+ * asked for. Records at the end of the container would cost a template its last block decoded: what is
+ * proved zero is not read, nor where the content that stands at the start takes the place itself.
  */
 #include "backends/content/content.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,21 +18,25 @@
 #include "backends/content/facts.h"
 #include "base/bytes.h"
 
-/* Two pieces of the container, each read when first needed. Places are in the container. */
-#define NEAR_START 0
-#define NEAR_END   (20 * KiB)
-#define FAR_START  (32 * KiB)
-#define FAR_END	   (68 * KiB)
+/* Where magics stand, with what is looked at behind them. In the container. */
+static const struct {
+	uint32_t start, end; /* bytes */
+} places[] = {
+	{ 0, 8 * KiB },		{ 8 * KiB, 10 * KiB },		 { 16 * KiB - SECTOR, 16 * KiB + SECTOR },
+	{ 32 * KiB, 34 * KiB }, { 64 * KiB - SECTOR, 66 * KiB },
+};
+
+#define N_PLACES (sizeof(places) / sizeof(places[0]))
 
 struct piece {
-	uint64_t start, length; /* bytes */
+	uint64_t length; /* bytes that there are of it */
 	bool tried;
-	uint8_t bytes[FAR_END - FAR_START];
+	uint8_t bytes[8 * KiB];
 };
 
 struct head {
 	struct image *container;
-	struct piece near, far;
+	struct piece piece[N_PLACES];
 	const struct content *found; /* at the start; NULL: not known yet, or nothing */
 	struct why *why;	     /* borrowed from the caller */
 	int error;
@@ -56,30 +60,33 @@ struct kind {
 	bool (*look_at_end)(struct head *h, struct content *ret);
 };
 
-static int piece_load(struct head *h, struct piece *p, uint64_t start, uint64_t end)
+static int piece_load(struct head *h, size_t place)
 {
+	const uint64_t start = places[place].start;
+	struct piece *p = &h->piece[place];
+
 	if (p->tried)
 		return 0;
 	p->tried = true;
-	p->start = start;
 	if (start >= h->container->size)
 		return 0;
-	p->length = min_u64(end, h->container->size) - start;
+	p->length = min_u64(places[place].end, h->container->size) - start;
 	return image_pread(h->container, p->bytes, p->length, start, h->why);
 }
 
 /* The bytes at that place; NULL when the container ends before, or after an error, which the head remembers. */
 static const uint8_t *head_at(struct head *h, uint64_t at, size_t length)
 {
-	struct piece *p = at < NEAR_END ? &h->near : &h->far;
+	size_t i = 0;
 
-	if (h->error)
+	while (at >= places[i].end)
+		i++;
+	assert(at >= places[i].start && length <= places[i].end - at);
+	if (!h->error)
+		h->error = piece_load(h, i);
+	if (h->error || !range_ok(at - places[i].start, length, h->piece[i].length))
 		return NULL;
-	h->error =
-		at < NEAR_END ? piece_load(h, p, NEAR_START, NEAR_END) : piece_load(h, p, FAR_START, FAR_END);
-	if (h->error || at < p->start || !range_ok(at - p->start, length, p->length))
-		return NULL;
-	return p->bytes + (at - p->start);
+	return h->piece[i].bytes + (at - places[i].start);
 }
 
 /* Reads a few bytes anywhere. False when they are not inside, proved zero, or can't be had. */
