@@ -45,13 +45,13 @@ def mounted_disk(work, part, *options):
 
 
 def make_disk(work, name, mkfs, *options):
-    """GPT with one partition, like the guest's."""
+    """GPT with one partition, like the guest's, and filled as that is: behind less it would be looked for a raid's records."""
     disk, part = work / "growth/plain" / name, work / "growth/part"
     with open(disk, "wb") as f:
         f.truncate(6 << 30)
     run("sgdisk", "--clear", "--new=1:2048:+1M", "--typecode=1:ef02", "--new=2:4096:0", disk, stdout=subprocess.DEVNULL)
     with open(part, "wb") as f:
-        f.truncate((6 << 30) - (3 << 20))
+        f.truncate((6 << 30) - (4096 + 33) * 512)
     run(*mkfs, part, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     mounted_disk(work, part, *options)
     run("dd", f"if={part}", f"of={disk}", "bs=1M", "seek=2", "conv=notrunc,sparse", "status=none")
