@@ -464,11 +464,10 @@ static int join(const struct maker *mk, const struct unit *unit, enum job_priori
 static int wait_moved(struct making *m)
 {
 	struct shelf *sh = m->mk.shelf;
-	const uint64_t made = m->made;
 	bool lost;
 
 	lock_cond_wait_until(&m->moved, &sh->lock, lock_now_ms() + PATIENCE_POLL_MS);
-	if (m->is_done || m->made != made)
+	if (m->is_done)
 		return 0;
 	(void)pthread_mutex_unlock(&sh->lock);
 	lost = patience_lost();

@@ -136,6 +136,20 @@ static void bytes_not_made_yet_are_waited_for(void **state)
 	early_unref(e);
 }
 
+/* However busily it goes on. */
+static void a_making_that_goes_on_is_no_reason_to_stay(void **state)
+{
+	struct bench *b = *state;
+	uint8_t byte;
+
+	bench_open(b, 64 * MiB, 64 * MiB);
+	b->below->slow_us = 20000;
+	b->below->chunk = 256 * KiB;
+	patience_set(impatient, NULL);
+	assert_int_equal(image_pread(b->cache, &byte, 1, 64 * MiB - 1, NULL), -EINTR);
+	patience_set(NULL, NULL);
+}
+
 /* ---- damage ---- */
 
 static void damage_found_later_fails_all_reads(void **state)
@@ -399,6 +413,7 @@ int main(void)
 		TEST(others_wait_for_the_check),
 		TEST(what_is_checked_needs_no_note),
 		TEST(bytes_not_made_yet_are_waited_for),
+		TEST(a_making_that_goes_on_is_no_reason_to_stay),
 		TEST(damage_found_later_fails_all_reads),
 		TEST(bytes_of_a_making_that_failed_are_gone),
 		TEST(what_stands_on_anothers_bytes_shares_their_fate),
