@@ -494,6 +494,14 @@ static void run_here(struct making *m)
 	(void)pthread_mutex_lock(&sh->lock);
 }
 
+/* Of one that is done. */
+static int outcome(const struct making *m, struct why *why)
+{
+	if (m->error < 0 && why)
+		*why = m->why;
+	return m->error;
+}
+
 static int await_once(const struct maker *mk, const struct unit *unit, struct held **ret_held, struct why *why)
 {
 	struct shelf *sh = mk->shelf;
@@ -513,10 +521,8 @@ static int await_once(const struct maker *mk, const struct unit *unit, struct he
 	if (r < 0) {
 		(void)fail(why, r, "given up waiting for unit %" PRIu64, unit->index);
 	} else {
-		r = m->error;
-		if (r < 0 && why)
-			*why = m->why;
-		else if (r == 0 && m->held)
+		r = outcome(m, why);
+		if (r == 0 && m->held)
 			*ret_held = held_ref(m->held);
 	}
 	m->waiters--;
@@ -584,7 +590,10 @@ int making_await_bytes(const struct maker *mk, const struct unit *unit, void *bu
 		run_here(m);
 	r = wait_made(m, offset + count, why);
 	if (r == 0)
-		r = read_made(m, buf, count, offset);
+		r = m->is_done ? outcome(m, why) : read_made(m, buf, count, offset);
+	/* One that was given up is made anew by whoever reads it as usual. */
+	if (r == -ECANCELED)
+		r = 0;
 	m->waiters--;
 	if (r == 1)
 		*ret = m;
@@ -617,11 +626,9 @@ int making_end(struct making *m, struct why *why)
 	r = wait_done(m);
 	if (r < 0)
 		return fail(why, r, "given up waiting for unit %" PRIu64, m->unit.index);
-	if (m->error < 0 && why)
-		*why = m->why;
+	r = outcome(m, why);
 	/* A word of this file's. */
-	return m->error == -ECANCELED ? fail(why, -EIO, "unit %" PRIu64 " was given up", m->unit.index)
-				      : m->error;
+	return r == -ECANCELED ? fail(why, -EIO, "unit %" PRIu64 " was given up", m->unit.index) : r;
 }
 
 /* ---- ahead ---- */
