@@ -83,6 +83,20 @@ fail() {
 	exit 1
 }
 
+# wait_until SECONDS COMMAND...: until it succeeds, whose last words are shown when it never does.
+wait_until() {
+	wait_n=$(($1 * 10))
+	shift
+	until "$@" >"$TEST_TMP/waited" 2>&1; do
+		wait_n=$((wait_n - 1))
+		[ $wait_n -gt 0 ] || {
+			cat "$TEST_TMP/waited" >&2
+			fail "this never came true: $*"
+		}
+		sleep 0.1
+	done
+}
+
 require_prog() {
 	for prog; do
 		command -v "$prog" >/dev/null || fail "'$prog' is missing; the packages are named in tests/packages"
@@ -133,8 +147,17 @@ mount_library() {
 
 # umount_library [SUFFIX]: returns when the daemon has ended; its end must have been a good one.
 umount_library() {
-	fusermount3 -u "$TEST_MNT${1:-}" || fail "the mount is busy"
+	# Who was killed, or looks at every new mount, may need a moment to let go.
+	wait_until 20 fusermount3 -u "$TEST_MNT${1:-}"
 	wait "$test_pid" || fail "goalfs ended with status $?"
+}
+
+# kill_library [SUFFIX]: ends the daemon as a crash does and takes the dead mount off, once those who had its files
+# open have got their errors and are gone.
+kill_library() {
+	kill -9 "$test_pid"
+	wait "$test_pid" 2>/dev/null || true
+	wait_until 20 fusermount3 -u "$TEST_MNT${1:-}"
 }
 
 sha256_of() {

@@ -42,7 +42,7 @@ nfs_start() {
 		rpcbind -f -w &
 		nfs_rpcbind=$!
 		test_pids="$test_pids $nfs_rpcbind"
-		nfs_eventually rpcinfo -p
+		wait_until 60 rpcinfo -p
 	}
 	# What clients had open is not kept for them, so that nobody need wait for the grace period's end.
 	nfs_display NFS_CORE_PARAM | sed "/^NFSv4/a Graceless = true; RecoveryBackend = fs; RecoveryRoot = $TEST_TMP/recovery;" \
@@ -52,23 +52,13 @@ nfs_start() {
 	ganesha.nfsd -F -f "$TEST_TMP/ganesha.conf" -L "$TEST_TMP/ganesha.log" -p "$TEST_TMP/ganesha.pid" &
 	nfs_pid=$!
 	test_pids="$test_pids $nfs_pid"
-	nfs_eventually nfs-ls "$(nfs_url 3)"
+	wait_until 60 nfs-ls "$(nfs_url 3)"
 }
 
 nfs_stop() {
 	kill "$nfs_pid"
 	test_wait "$nfs_pid" 60 || fail "ganesha does not end"
 	wait "$nfs_pid" || :
-}
-
-# nfs_eventually COMMAND...: until it succeeds, within a minute.
-nfs_eventually() {
-	n=0
-	until "$@" >/dev/null 2>&1; do
-		n=$((n + 1))
-		[ $n -lt 600 ] || fail "not within a minute: $*"
-		sleep 0.1
-	done
 }
 
 # nfs_url VERSION [NAME]: as libnfs' programs and qemu take it.

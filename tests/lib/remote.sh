@@ -217,17 +217,6 @@ listed() {
 	find "$TEST_MNT" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs
 }
 
-# wait_until SECONDS COMMAND...: until it succeeds.
-wait_until() {
-	wait_n=$(($1 * 10))
-	shift
-	until "$@"; do
-		wait_n=$((wait_n - 1))
-		[ $wait_n -gt 0 ] || fail "this never came true: $*"
-		sleep 0.1
-	done
-}
-
 log_says() {
 	grep -qiE -- "$1" "$TEST_LOG"
 }

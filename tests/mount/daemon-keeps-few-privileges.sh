@@ -72,7 +72,7 @@ assert_same "$TEST_TMP/small.raw" "$TEST_MNT/small.raw"
 kill -KILL "$test_pid"
 test_wait "$warden" 10 || fail "the warden has not ended"
 assert_fails ls "$TEST_MNT"
-fusermount3 -u "$TEST_MNT"
+wait_until 20 fusermount3 -u "$TEST_MNT"
 
 # Without its warden the daemon serves on, and ends.
 mount_library

@@ -9,10 +9,8 @@ for seconds in 0.3 0.7 1.5 2.5; do
 	cat "$TEST_MNT/debian-12.raw" >/dev/null 2>&1 &
 	reader=$!
 	sleep $seconds
-	kill -9 "$test_pid"
-	wait "$test_pid" || true
+	kill_library
 	wait $reader || true
-	fusermount3 -u "$TEST_MNT"
 done
 mount_library
 assert_same "$TEST_GUEST/debian-12.raw" "$TEST_MNT/debian-12.raw"

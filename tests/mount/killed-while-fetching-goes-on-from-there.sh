@@ -6,11 +6,6 @@
 make_template small.xz 12
 index_entry small small.xz >"$TEST_LIB/index"
 bytes=$(stat -c %s "$TEST_LIB/small.xz")
-kill_daemon() {
-	kill -9 "$test_pid"
-	wait "$test_pid" 2>/dev/null || true
-	fusermount3 -u "$TEST_MNT"
-}
 
 serve_faulty --rate 3000000
 mount_remote --formats raw "$faulty/index"
@@ -20,7 +15,7 @@ half_is_here() {
 	[ "$(faulty_stat bytes)" -gt $((bytes / 2)) ]
 }
 wait_until 60 half_is_here
-kill_daemon
+kill_library
 wait $reader 2>/dev/null || true
 mount_remote --formats raw "$faulty/index"
 assert_same "$TEST_TMP/small.raw" "$TEST_MNT/small.raw"
@@ -37,7 +32,7 @@ both_are_recorded() {
 	[ "$(find "$TEST_CACHE" -name '*.units' | wc -l)" = 2 ]
 }
 wait_until 60 both_are_recorded
-kill_daemon
+kill_library
 before=$(bytes_served /small)
 [ "$before" -gt $((bytes / 4)) ] || fail "only $before bytes had come"
 mount_remote --formats raw --verify off "$http/index"

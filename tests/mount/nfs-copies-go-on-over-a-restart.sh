@@ -48,9 +48,7 @@ cmp "$TEST_TMP/copy" "$TEST_MNT/small@200M.qcow2"
 # A killed daemon leaves a journal that is as good.
 hold small@300M.raw
 nfs_stop
-kill -9 "$test_pid"
-wait "$test_pid" || :
-umount "$TEST_MNT"
+kill_library
 mount_library
 nfs_start
 go_on "done"
@@ -67,7 +65,7 @@ mv "$TEST_TMP/was.xz" "$TEST_LIB/small.xz"
 is_back() {
 	nfs-cat "$(nfs_url 4 small.raw)" | cmp - "$TEST_TMP/small.raw"
 }
-nfs_eventually is_back
+wait_until 60 is_back
 hold small.raw
 restart true
 go_on "done"

@@ -28,5 +28,4 @@ for reader in $readers; do
 	kill -0 "$reader" || fail "a reader of what does not come has ended"
 	kill -9 "$reader"
 done
-umount "$TEST_MNT" || umount_library
-wait "$test_pid" || fail "goalfs ended with status $?"
+umount_library

@@ -10,31 +10,23 @@ xz --block-size=1MiB -c "$TEST_TMP/one.raw" >"$TEST_LIB/one.xz"
 mount_library
 assert_no_entry "$TEST_MNT/two.raw"
 
-# Eventually, within some seconds; the library is watched, not polled by readers.
-eventually() {
-	n=0
-	until "$@"; do
-		n=$((n + 1))
-		[ $n -lt 200 ] || fail "not within 20 s: $*"
-		sleep 0.1
-	done
-}
+# The library is watched, not polled by readers.
 xz --block-size=1MiB -c "$TEST_TMP/two.raw" >"$TEST_LIB/.two.xz.part"
 mv "$TEST_LIB/.two.xz.part" "$TEST_LIB/two.xz"
-eventually test -e "$TEST_MNT/two.raw"
-eventually sh -c "ls '$TEST_MNT' | grep -q two"
+wait_until 20 test -e "$TEST_MNT/two.raw"
+wait_until 20 sh -c "ls '$TEST_MNT' | grep -q two"
 assert_same "$TEST_TMP/two.raw" "$TEST_MNT/two.raw"
 
 exec 3<"$TEST_MNT/one@80M.raw"
 head -c 100 <&3 >/dev/null
 sum=$(sha256_of "$TEST_MNT/one@80M.raw")
 rm "$TEST_LIB/one.xz"
-eventually sh -c "! test -e '$TEST_MNT/one.raw'"
-eventually sh -c "! ls '$TEST_MNT' | grep -q one"
+wait_until 20 sh -c "! test -e '$TEST_MNT/one.raw'"
+wait_until 20 sh -c "! ls '$TEST_MNT' | grep -q one"
 assert_equal "$(sha256_of /proc/self/fd/3)" "$sum" "open file after its template went"
 exec 3<&-
 
 # Another template under the old name: its own bytes, not the old one's.
 xz --block-size=1MiB -c "$TEST_TMP/two.raw" >"$TEST_LIB/one.xz"
-eventually cmp -s "$TEST_TMP/two.raw" "$TEST_MNT/one.raw"
+wait_until 20 cmp -s "$TEST_TMP/two.raw" "$TEST_MNT/one.raw"
 umount_library
