@@ -346,20 +346,20 @@ static const struct option_row rows[] = {
 	{ "print-cache", 0, NULL, "print which templates are in the cache", set_print_cache, false },
 	{ "delete-cache", 0, NULL, "delete what is in the cache", set_delete_cache, false },
 	{ "unmount", 0, NULL, "unmount, and return when the daemon has ended", set_unmount, false },
-	{ "wait", 0, "SECONDS", "with --unmount: how long to wait for those who use it; default 0", set_wait,
-	  false },
+	{ "wait", 0, "SECONDS", "of --unmount: time for those who use it; default 0", set_wait, false },
 	{ "cache", 0, "DIR",
-	  "keep what was fetched and decoded here; default $XDG_CACHE_HOME/goalfs,\n"
-	  "~/.cache/goalfs, or /var/cache/goalfs for root",
+	  "keep what was fetched and decoded here; default\n"
+	  "$XDG_CACHE_HOME/goalfs, ~/.cache/goalfs, or\n"
+	  "/var/cache/goalfs for root",
 	  set_cache, true },
 	{ "no-cache", 0, NULL, "keep that in temporary files, until the unmount", set_no_cache, true },
 	{ "cache-limit", 0, "SIZE", "disk space that the cache may take; default " DEFAULT_CACHE_LIMIT,
 	  set_cache_limit, true },
 	{ "memory", 0, "SIZE", "memory for decoders and blocks; default " DEFAULT_MEMORY, set_memory, true },
 	{ "decoders", 0, "N", "decoder threads; default one per CPU", set_decoders, true },
-	{ "formats", 0, "LIST", "formats that a listing shows (qcow2,@20G.raw); default " DEFAULT_FORMATS,
-	  set_formats, true },
-	{ "gpgkey", 0, "FILE", "key that signs the index of a source; may be repeated", set_gpgkey, true },
+	{ "formats", 0, "LIST", "what is listed (qcow2,@20G.raw); default " DEFAULT_FORMATS, set_formats,
+	  true },
+	{ "gpgkey", 0, "FILE", "key that signs a source's index; may be repeated", set_gpgkey, true },
 	{ "fingerprint", 0, "FP",
 	  "fingerprint of the signer, its key from --gpgkey or\n"
 	  "your own keyring; one for all sources, or one each",
@@ -370,12 +370,12 @@ static const struct option_row rows[] = {
 	  "check a template's checksum before its data is read\n"
 	  "(default for remote ones), behind, or off",
 	  set_verify, true },
-	{ "refresh", 0, "SECONDS", "ask for remote indexes again so often, 0 never; default " DEFAULT_REFRESH,
-	  set_refresh, true },
+	{ "refresh", 0, "SECONDS", "ask servers again so often, 0 never; default " DEFAULT_REFRESH, set_refresh,
+	  true },
 	{ "allow-commands", 0, NULL, "run the servers that NAME.nbd files of sources name", set_allow_commands,
 	  true },
 	{ "cacert", 0, "FILE", "certificates of those who may certify servers", set_cacert, true },
-	{ "allow-read", 0, "PATH", "a file or directory that templates may link to; may be\nrepeated",
+	{ "allow-read", 0, "PATH", "a file or directory that templates may link to;\nmay be repeated",
 	  set_allow_read, true },
 	{ "uid", 0, "USER", "show all files as this user's", set_uid, true },
 	{ "gid", 0, "GROUP", "show all files as this group's", set_gid, true },
@@ -623,12 +623,13 @@ void options_help(void)
 	printf("Usage: goalfs [OPTIONS] [SOURCE...] MOUNTPOINT\n"
 	       "       goalfs --list | --notes TEMPLATE | --plan GOAL  [OPTIONS] [SOURCE...]\n"
 	       "       goalfs --unmount [--wait SECONDS] MOUNTPOINT\n"
-	       "       goalfs --cache-all-templates | --print-cache | --delete-cache  [OPTIONS] [SOURCE...]\n"
+	       "       goalfs --cache-all-templates | --print-cache | --delete-cache\n"
+	       "              [OPTIONS] [SOURCE...]\n"
 	       "\n"
 	       "Mounts a directory in which every file name is a goal: debian-12@20G.qcow2.\n"
-	       "SOURCE is a directory of templates, or the path or URL of a virt-builder index or of\n"
-	       "one template's file (https://server/f.iso#sha256=HEX). Without one the sources are\n"
-	       "those of virt-builder's repos.d directories, and of goalfs' own.\n"
+	       "SOURCE is a directory of templates, or the path or URL of a virt-builder index\n"
+	       "or of one template's file (https://server/f.iso#sha256=HEX). Without one the\n"
+	       "sources are those of virt-builder's repos.d directories, and of goalfs' own.\n"
 	       "\n");
 	for (size_t i = 0; i < N_ROWS; i++)
 		help_row(&rows[i]);
