@@ -98,6 +98,7 @@ static int set_list_format(struct options *o, const char *value, struct why *why
 		[LIST_JSON] = "json",
 	};
 
+	o->has_list_format = true;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(value, names[i]) == 0) {
 			o->list_format = (enum list_format)i;
@@ -258,6 +259,7 @@ static int set_refresh(struct options *o, const char *value, struct why *why)
 
 static int set_wait(struct options *o, const char *value, struct why *why)
 {
+	o->has_wait = true;
 	return set_seconds(&o->wait_s, "wait", value, why);
 }
 
@@ -503,6 +505,18 @@ static int set_default_cache(struct options *o)
 	return r < 0 ? -ENOMEM : 0;
 }
 
+/* What is of no use without its command is a command that was forgotten: what follows would be mounted on. */
+static int check_company(const struct options *o, struct why *why)
+{
+	if (o->command == COMMAND_HELP || o->command == COMMAND_VERSION)
+		return 0;
+	if (o->has_list_format && o->command != COMMAND_LIST)
+		return fail(why, -EINVAL, "--list-format goes with --list, which is not there");
+	if (o->has_wait && o->command != COMMAND_UNMOUNT)
+		return fail(why, -EINVAL, "--wait goes with --unmount, which is not there");
+	return 0;
+}
+
 static int take_operands(struct options *o, char **operand, size_t n, struct why *why)
 {
 	bool mount = o->command == COMMAND_MOUNT || o->command == COMMAND_UNMOUNT;
@@ -578,6 +592,8 @@ int options_parse(int argc, char **argv, struct options *o, struct why *why)
 				    argv[optind - 1]);
 		r = row->set(o, optarg, why);
 	}
+	if (r == 0)
+		r = check_company(o, why);
 	if (r == 0)
 		r = take_operands(o, argv + optind, argc - optind, why);
 	if (r == 0)

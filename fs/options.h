@@ -41,6 +41,7 @@ struct options {
 	unsigned decoders;    /* 0: one per CPU */
 	char **formats;	      /* NULL-terminated, owned: the formats that readdir shows */
 	enum list_format list_format;
+	bool has_list_format, has_wait; /* they were given */
 	bool check_signature;
 	bool allow_commands;
 	char **key_files;    /* NULL-terminated, owned, as are the next */

@@ -229,6 +229,8 @@ static void test_refusals_say_what(void **state)
 	assert_refused(ARGS("--formats", "@aarch64@20G.raw", "a", "b"), "'@aarch64@20G.raw'");
 	assert_refused(ARGS("--formats", "@20G.raw.plan", "a", "b"), "'@20G.raw.plan'");
 	assert_refused(ARGS("--list-format", "xml", "a"), "'xml'");
+	assert_refused(ARGS("--list-format", "long", "a"), "--list-format goes with --list");
+	assert_refused(ARGS("--wait", "3", "a", "b"), "--wait goes with --unmount");
 	assert_refused(ARGS("--decoders", "0", "a", "b"), "'0'");
 	assert_refused(ARGS("a", "b", "-o", "memory"), "needs a value");
 	assert_refused(ARGS("a", "b", "-o", "no-cache=1"), "takes no value");
