@@ -208,11 +208,28 @@ static bool tell_stuck(const struct search *s, const struct plan_goal *goal, str
 		text_add(t, "no backend fetches templates from '%s'", at);
 	else if (codec && listed(goal->without, "codec"))
 		text_add(t, "no backend reads %s compression", codec);
-	else if (format && listed(goal->must, "format") && strcmp(format, "raw") != 0)
+	else if (format && listed(goal->must, "format") && strcmp(format, "raw") != 0 &&
+		 !tags_is(s->want, "format", format))
 		text_add(t, "no backend reads %s templates", format);
 	else if (listed(goal->must, "format") && unknown(s, "format"))
 		text_add(t, "the template's format is not known");
 	return t->len > 0;
+}
+
+/* People wrote the tag, and without it the goal's format can be had. */
+static bool is_of_no_use(const struct search *s, const struct tag *tag)
+{
+	const struct goal_key *k = goal_keys();
+	const char *format = tags_get(s->want, "format");
+
+	while (k->key && strcmp(k->key, tag->key) != 0)
+		k++;
+	if (!format || (!k->key && (strcmp(tag->key, "size") != 0 || unknown(s, "size"))))
+		return false;
+	for (size_t i = 0; i < s->n_nodes; i++)
+		if (tags_is(&s->node[i]->step.after, "format", format))
+			return true;
+	return false;
 }
 
 static void tell_missing(const struct search *s, size_t i, struct text *t)
@@ -227,7 +244,10 @@ static void tell_missing(const struct search *s, size_t i, struct text *t)
 	}
 	if (strcmp(tag->key, "size") == 0 && unknown(s, "size"))
 		text_add(t, "the template's own size is not known, so ");
-	text_add(t, "nothing brings about ");
+	if (is_of_no_use(s, tag))
+		text_add(t, "%s has no use for ", tags_get(s->want, "format"));
+	else
+		text_add(t, "nothing brings about ");
 	tags_text(&alone, t);
 }
 

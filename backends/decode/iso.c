@@ -5,7 +5,12 @@ static void iso_offer(const struct tags *state, const struct tags *want, struct 
 {
 	struct offer x;
 
-	if (!offer_is_disk(state, "iso") || tags_is(want, "format", "iso"))
+	if (tags_is(want, "format", "iso")) {
+		if (offer_is_raw_disk(state))
+			offer_refusal(o, "the template is a disk; .iso is for installation media");
+		return;
+	}
+	if (!offer_is_disk(state, "iso"))
 		return;
 	offer_begin(&x, o, state);
 	offer_read_disk(&x);

@@ -231,6 +231,7 @@ static void names_have_plans(void **state)
 #define LZ4	  "template=t at=file format=raw arch=x86_64 size=6G codec=lz4"
 #define NO_FORMAT "template=t at=file arch=x86_64 size=6G"
 #define VMDK_XZ	  "template=t at=file format=vmdk arch=x86_64 size=6G codec=xz"
+#define ISO	  "template=t at=file arch=x86_64 format=iso size=6G"
 #define LITTLE	  "template=t at=file format=raw size=6442451456"
 
 static void names_have_no_plan(void **state)
@@ -257,15 +258,18 @@ static void names_have_no_plan(void **state)
 		{ RAW, "t@5G@expand=2.raw", "5G is too small" },
 		{ RAW, "t@5G.vmdk", "5G is too small" },
 		/* facts that no step heeds */
-		{ RAW, "t@compat=0.10.raw", "nothing brings about compat=0.10" },
-		{ RAW, "t@compat=0.10.vmdk", "nothing brings about compat=0.10" },
-		{ RAW, "t@cluster=2M.vdi", "nothing brings about cluster=2M" },
-		{ RAW, "t@cluster=2M.vhd", "nothing brings about cluster=2M" },
-		{ RAW, "t@compat=1.0.vhdx", "nothing brings about compat=1.0" },
-		{ RAW, "t@cluster=128K.vmdk", "nothing brings about cluster=128K" },
-		{ RAW, "t@fixed.raw", "nothing brings about fixed" },
-		{ RAW, "t@fixed.qcow2", "nothing brings about fixed" },
-		{ RAW, "t@fixed.vmdk", "nothing brings about fixed" },
+		{ RAW, "t@compat=0.10.raw", "raw has no use for compat=0.10" },
+		{ RAW, "t@compat=0.10.vmdk", "vmdk has no use for compat=0.10" },
+		{ RAW, "t@cluster=2M.vdi", "vdi has no use for cluster=2M" },
+		{ RAW, "t@cluster=2M.vhd", "vhd has no use for cluster=2M" },
+		{ RAW, "t@compat=1.0.vhdx", "vhdx has no use for compat=1.0" },
+		{ RAW, "t@cluster=128K.vmdk", "vmdk has no use for cluster=128K" },
+		{ RAW, "t@fixed.raw", "raw has no use for fixed" },
+		{ RAW, "t@fixed.qcow2", "qcow2 has no use for fixed" },
+		{ RAW, "t@fixed.vmdk", "vmdk has no use for fixed" },
+		{ RAW, "t.iso", ".iso is for installation media" },
+		{ ISO, "t@cluster=2M.iso", "iso has no use for cluster=2M" },
+		{ ISO, "t@20G.iso", "iso has no use for size=20G" },
 		/* facts that contradict each other */
 		{ RAW, "t@20G@expand=none@lvexpand=vg-root.raw", "with @expand=none no volume does" },
 		{ RAW, "t@20G@content=none@lvexpand=vg-root.raw", "with @content=none no volume does" },
