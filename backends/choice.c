@@ -25,7 +25,7 @@ static int pass_over(struct tenants *all, const struct partition *p, const struc
 }
 
 /* By number, as somebody would name them, in the order of the disk. */
-static int refuse(struct tenants *all, struct why *why)
+static int refuse(struct tenants *all, const struct resize *how, struct why *why)
 {
 	_cleanup_(text_done) struct text there = TEXT_EMPTY;
 	const struct table *table = all->table;
@@ -39,6 +39,10 @@ static int refuse(struct tenants *all, struct why *why)
 			return r;
 		text_add(&there, "%s%u (%s)", there.len ? ", " : "", t->partition->number, tenant_name(t));
 	}
+	if (how->volume)
+		return fail(why, -EOPNOTSUPP,
+			    "no partition has logical volumes, and so none that is '%.150s': %s%s", how->volume,
+			    there.chars ?: "there is none", i < table->n ? ", ..." : "");
 	return fail(
 		why, -EOPNOTSUPP,
 		"no partition takes the room unless it is named: %s%s; @expand=N names one, @content=none "
@@ -65,5 +69,5 @@ int choice_make(struct tenants *all, const struct resize *how, const struct part
 		found = passed_over ? NULL : p;
 	}
 	*ret = found ?: how->keep_content ? last : NULL;
-	return *ret ? 0 : refuse(all, why);
+	return *ret ? 0 : refuse(all, how, why);
 }

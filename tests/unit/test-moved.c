@@ -281,6 +281,10 @@ static void test_refuses_when_there_is_nothing_to_grow(void **state)
 		       "(squashfs); @expand=N names one, @content=none grows disk and partition and leaves the "
 		       "rest to "
 		       "the guest, @expand=none grows the disk alone");
+	assert_refused(
+		HOW(.volume = "vg-root"), "disk", -EOPNOTSUPP,
+		"no partition has logical volumes, and so none that is 'vg-root': 1 (EFI system), 2 (swap), "
+		"9 (empty), 3 (squashfs)");
 	resize_file(HOW(.keep_content = true), "disk",
 		    "    gpt: partition 3 grown from 4.00M to 158M\n" LEFT_TO_GUEST);
 }
