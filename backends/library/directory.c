@@ -131,9 +131,9 @@ static int scan_name(struct scan *scan, const struct file_name *file)
 		return -ENOMEM;
 	if (!template_name_ok(t->name)) {
 		complain(&scan->complaints,
-			 "%s/%s: skipped, a template's name has letters, digits, '.', '_' and '-' only, and "
-			 "not too many",
-			 scan->source->shown, quote(q, file->name, strlen(file->name)));
+			 "%s/%s: skipped, a template's name has letters, digits, '.', '_' and '-' only, at "
+			 "most %d",
+			 scan->source->shown, quote(q, file->name, strlen(file->name)), TEMPLATE_NAME_MAX);
 		return 0;
 	}
 	return scan_ended(scan, take(t), file->name, &file->ending);

@@ -322,6 +322,9 @@ int place_walk(struct place *p, const char *name, struct spot *ret, struct why *
 	}
 	if (r == -EDEADLK)
 		return fail(why, r, "'%s%s%s' leads into the mountpoint '%s'", from, slash, name, p->avoid);
+	if (r == -ENOENT && w.links > 0)
+		return fail(why, r, "'%s%s%s' leads to '%s/%s', which does not exist", from, slash, name,
+			    w.path, next);
 	if (r == -ENOENT)
 		return fail(why, r, "'%s/%s' does not exist", w.path, next);
 	if (r < 0)
