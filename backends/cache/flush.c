@@ -104,6 +104,8 @@ static void tell_scarce(struct store *s)
 	s->is_telling = true;
 	(void)pthread_mutex_unlock(&s->lock);
 	closed = s->scarce(s->scarce_arg);
+	if (!closed)
+		room_say_full(s);
 	(void)pthread_mutex_lock(&s->lock);
 	s->is_telling = false;
 	if (closed)

@@ -27,6 +27,7 @@
 #include "base/size.h"
 
 #define FETCHED_GRACE (7 * 24 * 3600) /* seconds */
+#define SAY_FULL_MS   (3600 * 1000)
 
 static bool is_colder(const struct entry *a, const struct entry *b)
 {
@@ -184,4 +185,20 @@ void room_give(struct store *s, struct entry *e, uint64_t count)
 
 	s->bytes -= count;
 	e->data_bytes -= count;
+}
+
+void room_say_full(struct store *s)
+{
+	char takes[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX], has[SIZE_TEXT_MAX], leaves[SIZE_TEXT_MAX];
+	struct statvfs fs;
+
+	if ((s->full_said && lock_now_ms() < s->full_said + SAY_FULL_MS) || fstatvfs(s->dirfd, &fs) < 0)
+		return;
+	s->full_said = lock_now_ms();
+	LOCKED(&s->lock);
+
+	log_warn("store '%s' is full: it takes %s of %s; its disk has %s free, and the last %s are left alone; "
+		 "what more is decoded stays in memory as far as it fits",
+		 s->name, size_human(takes, s->bytes), s->limit ? size_human(limit, s->limit) : "any",
+		 size_human(has, (uint64_t)fs.f_bavail * fs.f_frsize), size_human(leaves, s->min_free));
 }

@@ -72,6 +72,7 @@ struct store {
 	bool (*scarce)(void *arg); /* store_when_scarce */
 	void *scarce_arg;
 	bool is_scarce, is_telling; /* it is to be called, it is running */
+	int64_t full_said;	    /* lock_now_ms() of room_say_full, the flusher's own; 0: never */
 };
 
 /* store.c */
@@ -124,6 +125,8 @@ void room_give(struct store *s, struct entry *e, uint64_t count);
 bool room_evict_one(struct store *s);
 /* The same among those that have nothing but sidecars. */
 bool room_evict_sidecars(struct store *s);
+/* Warns, once an hour at most, that nothing more can be stored. Only the flusher calls it, without the lock. */
+void room_say_full(struct store *s);
 
 /* flush.c */
 void flush_dirty(struct shelf *sh); /* a unit was added */

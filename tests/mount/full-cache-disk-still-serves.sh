@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# ENOSPC where the cache lies, from the start or in the middle: right bytes all the same.
+# ENOSPC where the cache lies, from the start or in the middle: right bytes all the same, and the log says so.
 . "${0%/*}/../lib/common.sh"
 require_root
 require_prog mke2fs fallocate
@@ -31,6 +31,7 @@ head -c 200M "$TEST_MNT/debian-12.raw" >/dev/null
 fill
 assert_same "$TEST_GUEST/debian-12.raw" "$TEST_MNT/debian-12.raw"
 umount_library
+assert_says "$TEST_LOG" "store '$TEST_CACHE' is full: it takes"
 mount_library
 assert_same "$TEST_GUEST/debian-12.raw" "$TEST_MNT/debian-12.raw"
 umount_library
