@@ -97,6 +97,12 @@ static int open_store(const struct options *o, struct world *w, struct why *why)
 	};
 	int r = store_open(&options, &w->context.store, why);
 
+	if (r == -EBUSY && (o->cache_given || is_about_cache(o))) {
+		struct why busy = *why;
+
+		return fail(why, r, "%.400s; %s", busy.text,
+			    is_about_cache(o) ? "unmount that first" : "each mount wants a --cache of its own");
+	}
 	if (r < 0 && keeps && !o->cache_given && !is_about_cache(o)) {
 		log_warn("%s; decoded blocks are kept until the unmount only", why_text(why, r));
 		why->text[0] = '\0';

@@ -36,7 +36,7 @@ stop_serving
 mount_remote "$http/index"
 assert_same "$TEST_TMP/one.raw" "$TEST_MNT/one.raw"
 assert_fails cached --print-cache
-assert_says "$TEST_TMP/output" "in use by goalfs pid $test_pid, mounted on '$TEST_MNT'"
+assert_says "$TEST_TMP/output" "in use by goalfs pid $test_pid, mounted on '$TEST_MNT'; unmount that first"
 assert_fails cached --delete-cache
 umount_library
 
