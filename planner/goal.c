@@ -69,14 +69,9 @@ const char *goal_arch(const char *name)
 	return arch_normal(name);
 }
 
-const char *const *goal_formats(void)
+const char *goal_format_name(size_t i)
 {
-	static const char *const names[] = { "raw", "img", "qcow2", "vmdk", "vdi",
-					     "vhd", "vpc", "vhdx",  "iso",  NULL };
-
-	_Static_assert(sizeof(names) / sizeof(*names) == sizeof(formats) / sizeof(*formats),
-		       "one name a format");
-	return names;
+	return formats[i].name;
 }
 
 const struct goal_key *goal_keys(void)

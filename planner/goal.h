@@ -72,11 +72,8 @@ void goal_done(struct goal *g);
 /* Whether `format` (qcow2, raw, img, ...) is an image format that goal names know; the canonical name or NULL. */
 const char *goal_format(const char *format);
 
-/*
- * Every format that goal names know, aliases included, NULL-terminated: for
- * --help, completions and the manual's test.
- */
-const char *const *goal_formats(void);
+/* The formats that goal names know, aliases included, one by one from 0 on; NULL behind the last. */
+const char *goal_format_name(size_t i);
 
 /* A tag that is neither a size nor an architecture. */
 struct goal_key {
