@@ -6,6 +6,9 @@ _goalfs()
 	local cur prev options
 	cur=${COMP_WORDS[COMP_CWORD]}
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
+	# To bash the "=" of --verify=before is a word.
+	[[ $cur == = ]] && cur=
+	[[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}
 	options="--list --list-format --notes --plan --cache-all-templates --print-cache --delete-cache --unmount --wait
 		--cache --no-cache --cache-limit --memory --decoders --formats --gpgkey --fingerprint
 		--no-check-signature --verify --refresh --allow-commands --cacert --allow-read --uid --gid --umask
