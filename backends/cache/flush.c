@@ -88,9 +88,7 @@ static void put_away(struct store *s, struct entry *e)
 	close_shelf(s, e, shelf);
 	(void)pthread_mutex_lock(&s->lock);
 	e->busy = false;
-	if (e->data_bytes + e->other_bytes == 0)
-		store_drop_entry(s, e);
-	(void)pthread_cond_broadcast(&s->settled);
+	store_settle_entry(s, e);
 }
 
 /* With the lock held, which it gives up meanwhile. */

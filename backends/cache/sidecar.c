@@ -217,12 +217,11 @@ static void unpin_entry(struct store *s, struct entry *e)
 	LOCKED(&s->lock);
 
 	e->pins--;
-	if (e->pins || e->users || e->shelf)
+	if (e->shelf)
 		flush_wake(s);
-	else if (e->data_bytes + e->other_bytes == 0)
-		store_drop_entry(s, e);
 	else if (e->used.tv_sec == 0)
 		(void)clock_gettime(CLOCK_REALTIME, &e->used);
+	store_settle_entry(s, e);
 }
 
 static int read_file(struct store *s, struct entry *e, const char *identity, const char *name, unsigned version,

@@ -300,6 +300,13 @@ void store_drop_entry(struct store *s, struct entry *e)
 	free(e);
 }
 
+void store_settle_entry(struct store *s, struct entry *e)
+{
+	if (!e->shelf && !e->users && !e->pins && !e->busy && e->data_bytes + e->other_bytes == 0)
+		store_drop_entry(s, e);
+	(void)pthread_cond_broadcast(&s->settled);
+}
+
 void store_count_data(struct store *s, struct entry *e, uint64_t bytes)
 {
 	LOCKED(&s->lock);
@@ -335,10 +342,10 @@ static void leave(struct store *s, struct entry *e)
 
 	e->users--;
 	(void)clock_gettime(CLOCK_REALTIME, &e->used);
-	if (!e->shelf && !e->users && !e->pins && e->data_bytes + e->other_bytes == 0)
-		store_drop_entry(s, e);
-	else
+	if (e->shelf)
 		flush_wake(s);
+	else
+		store_settle_entry(s, e);
 }
 
 /* The pid in the lock file is for people. The daemon may have forked since it took the lock. */
@@ -499,9 +506,7 @@ static void forget_key(struct store *s, const char *key)
 	LOCKED(&s->lock);
 
 	e->busy = false;
-	if (e->data_bytes + e->other_bytes == 0)
-		store_drop_entry(s, e);
-	(void)pthread_cond_broadcast(&s->settled);
+	store_settle_entry(s, e);
 }
 
 /* The least key of the family that is greater than `key`, which becomes it. */

@@ -21,7 +21,7 @@
  * open. Guarded by store->lock, except for what `busy` hands to one thread.
  *
  *	users > 0		images have it open: it is in use, and never evicted
- *	pins > 0		a making or the flusher works on its shelf
+ *	pins > 0		a making or the flusher works on its shelf, or somebody on a sidecar
  *	busy			one thread opens, closes or evicts it, without the lock;
  *				others wait for store->settled, and look the key up again
  */
@@ -81,6 +81,11 @@ void store_key(const char *identity, char ret[static KEY_TEXT]);
 struct entry *store_entry(struct store *s, const char *key);
 /* Takes it out of the list and frees it; nobody uses it. Call with the lock held. */
 void store_drop_entry(struct store *s, struct entry *e);
+/*
+ * Somebody has let go of it: wakes who waits for that, and drops it when nobody is left and
+ * there is nothing of it. Call with the lock held.
+ */
+void store_settle_entry(struct store *s, struct entry *e);
 /*
  * Gives the entry that shelf, or none; returns the one it had, now the caller's. Call with the
  * lock held.

@@ -1282,6 +1282,70 @@ static void forgotten_data_is_gone_open_or_not(void **state)
 	assert_false(exists(b, ID, "raw"));
 }
 
+/* One who reads and writes sidecars until told to stop. */
+struct noter {
+	struct store *store;
+	pthread_t thread;
+	size_t count;
+	unsigned times;
+	atomic_bool began, ended;
+};
+
+static void *read_sidecars(void *arg)
+{
+	struct noter *n = arg;
+
+	n->began = true;
+	for (unsigned i = 0; i < n->times; i++)
+		assert_sidecar(n->store, ID, "zeros", 1, NULL);
+	return NULL;
+}
+
+static void forgetting_beside_sidecars_harms_nobody(void **state)
+{
+	struct bench *b = *state;
+	struct noter n = { .times = 20000 };
+
+	bench_open_store(b);
+	n.store = b->context.store;
+	assert_int_equal(pthread_create(&n.thread, NULL, read_sidecars, &n), 0);
+	for (int i = 0; i < 20000; i++)
+		store_forget(b->context.store, ID);
+	(void)pthread_join(n.thread, NULL);
+}
+
+static void *write_sidecars(void *arg)
+{
+	struct noter *n = arg;
+	_cleanup_free_ void *bytes = calloc(1, n->count);
+
+	for (unsigned i = 0; i < n->times; i++) {
+		store_sidecar_write(n->store, ID, "zeros", 1, bytes, n->count);
+		n->began = true;
+	}
+	n->ended = true;
+	return NULL;
+}
+
+/* A lost shelf gives way to a new one as soon as nobody is at work on it. */
+static void a_lost_shelf_is_replaced_beside_sidecars(void **state)
+{
+	struct bench *b = *state;
+	struct noter n = { .times = 50, .count = 4 * MiB };
+
+	bench_open_store(b);
+	n.store = b->context.store;
+	assert_int_equal(pthread_create(&n.thread, NULL, write_sidecars, &n), 0);
+	while (!n.began)
+		(void)usleep(1000);
+	while (!n.ended) {
+		bench_open(b, MiB, MiB);
+		store_forget(b->context.store, ID);
+		bench_close(b);
+	}
+	(void)pthread_join(n.thread, NULL);
+}
+
 static void memory_holds_the_units_used_last_and_no_more(void **state)
 {
 	struct bench *b = *state;
@@ -1439,6 +1503,8 @@ int main(void)
 		TEST(sidecars_go_where_nothing_fits_otherwise),
 		TEST(fetched_data_outlives_what_was_made_later),
 		TEST(forgotten_data_is_gone_open_or_not),
+		TEST(forgetting_beside_sidecars_harms_nobody),
+		TEST(a_lost_shelf_is_replaced_beside_sidecars),
 		TEST(memory_holds_the_units_used_last_and_no_more),
 		TEST(many_at_once_read_right_bytes),
 	};
