@@ -498,6 +498,7 @@ static void forget_key(struct store *s, const char *key)
 		return;
 	if (shelf) {
 		shelf_lose(shelf, "it is not what it should be");
+		memory_forget(s->memory, shelf);
 		store_unpin(shelf);
 		return;
 	}

@@ -1282,6 +1282,19 @@ static void forgotten_data_is_gone_open_or_not(void **state)
 	assert_false(exists(b, ID, "raw"));
 }
 
+static void forgotten_units_are_gone_from_memory(void **state)
+{
+	struct bench *b = *state;
+
+	b->options.limit = 1; /* nothing can be stored */
+	bench_open(b, 4 * MiB, MiB);
+	assert_reads_all(b->cache, b->below);
+	assert_int_equal(b->below->makes, 4);
+	store_forget(b->context.store, ID);
+	assert_reads_all(b->cache, b->below);
+	assert_int_equal(b->below->makes, 8);
+}
+
 /* One who reads and writes sidecars until told to stop. */
 struct noter {
 	struct store *store;
@@ -1503,6 +1516,7 @@ int main(void)
 		TEST(sidecars_go_where_nothing_fits_otherwise),
 		TEST(fetched_data_outlives_what_was_made_later),
 		TEST(forgotten_data_is_gone_open_or_not),
+		TEST(forgotten_units_are_gone_from_memory),
 		TEST(forgetting_beside_sidecars_harms_nobody),
 		TEST(a_lost_shelf_is_replaced_beside_sidecars),
 		TEST(memory_holds_the_units_used_last_and_no_more),
