@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <xxhash.h>
 
@@ -202,6 +203,16 @@ static int punch_or_write(int fd, uint64_t offset, uint64_t length)
 	return 0;
 }
 
+/*
+ * The directory's lock keeps other daemons out, unless somebody removes it. What we have open none of
+ * them may put in order then: it would punch holes where it knows of no unit, under our readers.
+ * Who can't have the file takes a new one, and the other is left with one that has no name.
+ */
+static int lock_data(struct shelf *sh)
+{
+	return flock(sh->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+}
+
 static int open_data(struct shelf *sh, struct why *why)
 {
 	char file[FILE_TEXT];
@@ -213,6 +224,8 @@ static int open_data(struct shelf *sh, struct why *why)
 		return -errno;
 	if (fstat(sh->fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != sh->of.size)
 		return fail(why, -ESTALE, "data file is not a file of %" PRIu64 " bytes", sh->of.size);
+	if (lock_data(sh) < 0)
+		return fail(why, -EBUSY, "data file is in use by another goalfs");
 	sh->of.inode = st.st_ino;
 	return 0;
 }
@@ -232,6 +245,8 @@ static int create_data(struct shelf *sh)
 		sh->fd = store_temporary(s);
 	}
 	if (sh->fd < 0 || ftruncate(sh->fd, (off_t)sh->of.size) < 0 || fstat(sh->fd, &st) < 0)
+		return -errno;
+	if (s->keeps && lock_data(sh) < 0)
 		return -errno;
 	sh->of.inode = st.st_ino;
 	return 0;
@@ -368,6 +383,9 @@ void shelf_free(struct shelf *sh)
 	if (!sh)
 		return;
 	memory_forget(sh->store->memory, sh);
+	/* Whoever still has a copy of the descriptor (the kernel, a child) must not keep us from opening it anew. */
+	if (sh->fd >= 0)
+		(void)flock(sh->fd, LOCK_UN);
 	closep(&sh->fd);
 	free(sh->there);
 	free(sh->ready);

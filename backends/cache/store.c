@@ -4,7 +4,8 @@
  *
  *	lock		flock'ed; "PID\nHOLDER\n"
  *	KEY.raw		a template's raw bytes at their own offsets, as long as the
- *			image, sparse: a hole wherever nothing is claimed
+ *			image, sparse: a hole wherever nothing is claimed; flock'ed
+ *			while it is open
  *	KEY.units	what is claimed; units.c draws it
  *	KEY.NAME	a sidecar; sidecar.c draws it
  *	KEY.NAME.N.tmp	becomes KEY.NAME by rename, or is removed by the next daemon

@@ -679,6 +679,57 @@ static void shortening_the_data_file_under_a_daemon_gives_no_wrong_byte(void **s
 	assert_int_equal(reopen(b), 8);
 }
 
+static struct shelf *shelf_of(struct context *context, const char *identity)
+{
+	char key[KEY_TEXT];
+	LOCKED(&context->store->lock);
+
+	store_key(identity, key);
+	return store_entry(context->store, key)->shelf;
+}
+
+/* One daemon has units that it has not recorded yet when another one opens the same template. */
+static void open_beside(struct context *first, struct context *second, const char *identity)
+{
+	struct unitimage *below = unitimage_new(8 * MiB, MiB, 1);
+	struct image *one, *other;
+
+	assert_int_equal(cache_image_new(first, identity, &below->image, &one, NULL), 0);
+	assert_reads(one, below, 0, MiB);
+	assert_int_equal(shelf_flush(shelf_of(first, identity)), 0);
+	assert_reads(one, below, MiB, 2 * MiB);
+	assert_int_equal(cache_image_new(second, identity, &below->image, &other, NULL), 0);
+	assert_reads(one, below, 0, 3 * MiB);
+	assert_reads_all(other, below);
+	assert_reads_all(one, below);
+	image_unref(one);
+	image_unref(other);
+	image_unref(&below->image);
+}
+
+/*
+ * Somebody took the lock for a dead daemon's, or deleted all that was there. What is open with one
+ * is not the other's to put in order.
+ */
+static void two_daemons_on_one_directory_read_right_bytes(void **state)
+{
+	struct bench *b = *state;
+	struct context other = { .pool = pool_new(1) };
+	char lock[128];
+
+	bench_open_store(b);
+	(void)snprintf(lock, sizeof(lock), "%s/lock", b->dir);
+	assert_int_equal(unlink(lock), 0);
+	assert_int_equal(store_open(&b->options, &other.store, NULL), 0);
+	open_beside(&b->context, &other, "older first");
+	open_beside(&other, &b->context, "younger first");
+	bench_close_store(b);
+	pool_free(other.pool);
+	store_close(other.store);
+	bench_open(b, 8 * MiB, MiB);
+	assert_reads_all(b->cache, b->below);
+}
+
 /* ---- crashes ---- */
 
 #define CRASH_SIZE (8 * MiB + 777)
@@ -1498,6 +1549,7 @@ int main(void)
 		TEST(granules_zero_in_no_unit_mean_nothing),
 		TEST(deleting_the_store_under_a_daemon_harms_nobody),
 		TEST(shortening_the_data_file_under_a_daemon_gives_no_wrong_byte),
+		TEST(two_daemons_on_one_directory_read_right_bytes),
 		TEST(after_kill_it_claims_only_what_is_there),
 		TEST(after_kill_evicted_units_are_not_claimed),
 		TEST(after_a_crash_of_the_machine_it_claims_only_what_is_there),
