@@ -476,6 +476,9 @@ int shelf_write(struct shelf *sh, const void *buf, size_t count, uint64_t offset
 {
 	const uint8_t *p = buf;
 
+	/* A write behind the end of a file that somebody shortened would make it look as long as it was. */
+	if (!shelf_is_sound(sh))
+		return -EIO;
 	while (count) {
 		ssize_t n = pwrite(sh->fd, p, count, (off_t)offset);
 

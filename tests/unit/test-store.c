@@ -679,6 +679,34 @@ static void shortening_the_data_file_under_a_daemon_gives_no_wrong_byte(void **s
 	assert_int_equal(reopen(b), 8);
 }
 
+static void *read_whole(void *arg)
+{
+	struct bench *b = arg;
+
+	assert_reads_all(b->cache, b->below);
+	return NULL;
+}
+
+/* The rest of the unit would bring the length back. */
+static void shortening_it_in_the_middle_of_a_unit_gives_no_wrong_byte(void **state)
+{
+	struct bench *b = *state;
+	pthread_t thread;
+	char path[256];
+
+	bench_file(b, ID, "raw", path);
+	bench_open(b, 8 * MiB, 8 * MiB);
+	unitimage_close_gate(b->below);
+	assert_int_equal(pthread_create(&thread, NULL, read_whole, b), 0);
+	unitimage_wait_stopped(b->below, 1);
+	assert_int_equal(truncate(path, 0), 0);
+	unitimage_open_gate(b->below);
+	(void)pthread_join(thread, NULL);
+	bench_close_store(b);
+	bench_open(b, 8 * MiB, 8 * MiB);
+	assert_reads_all(b->cache, b->below);
+}
+
 static struct shelf *shelf_of(struct context *context, const char *identity)
 {
 	char key[KEY_TEXT];
@@ -1549,6 +1577,7 @@ int main(void)
 		TEST(granules_zero_in_no_unit_mean_nothing),
 		TEST(deleting_the_store_under_a_daemon_harms_nobody),
 		TEST(shortening_the_data_file_under_a_daemon_gives_no_wrong_byte),
+		TEST(shortening_it_in_the_middle_of_a_unit_gives_no_wrong_byte),
 		TEST(two_daemons_on_one_directory_read_right_bytes),
 		TEST(after_kill_it_claims_only_what_is_there),
 		TEST(after_kill_evicted_units_are_not_claimed),
