@@ -49,7 +49,7 @@ struct making {
 
 	/* Guarded by shelf->lock. */
 	struct making *next;
-	unsigned refs; /* the job's, until it is done, and one for each who waits */
+	unsigned refs; /* the job's, until it is done, and one for each who waits or has some of it early */
 	unsigned waiters;
 	bool is_ahead; /* queued as readahead, and nobody waits yet */
 	uint64_t hint;
@@ -722,7 +722,8 @@ void making_abandon(const struct maker *mk)
 
 	for (struct making *m = mk->shelf->makings, *next; m; m = next) {
 		next = m->next;
-		if (m->mk.below == mk->below && m->waiters == 0 && !drop_queued(m))
+		/* Who waits has a ref, and so has who was given bytes of it and wants to know if they are right. */
+		if (m->mk.below == mk->below && m->refs == 1 && !drop_queued(m))
 			m->abandoned = true;
 	}
 }

@@ -53,7 +53,7 @@ void making_start(const struct maker *mk, const struct unit *unit);
  */
 bool making_ahead(const struct maker *mk, const struct unit *unit, uint64_t hint, unsigned limit);
 
-/* Drops what this maker has queued, and stops what it has running, where nobody waits. */
+/* Drops what this maker has queued, and stops what it has running, where nobody waits nor has a ref. */
 void making_abandon(const struct maker *mk);
 
 /* Readers who wait for the shelf's units now; for tests. */

@@ -242,6 +242,25 @@ static void one_that_nobody_awaits_lets_all_be_closed(void **state)
 	early_unref(e);
 }
 
+/* ---- several at once ---- */
+
+/* Two may open one template at the same moment, over one decoder; the later one puts its own away. */
+static void anothers_close_stops_nothing_that_is_noted(void **state)
+{
+	struct bench *b = *state;
+	struct early *e = early_new();
+	struct image *second;
+
+	bench_open(b, UNIT, UNIT);
+	second = bench_cache(b, ID, b->below);
+	unitimage_close_gate(b->below);
+	assert_early(b, e, 0, 100);
+	image_unref(second);
+	unitimage_open_gate(b->below);
+	assert_int_equal(early_await(e, NULL), 0);
+	early_unref(e);
+}
+
 /* ---- goals ---- */
 
 struct shop {
@@ -419,6 +438,7 @@ int main(void)
 		TEST(what_stands_on_anothers_bytes_shares_their_fate),
 		TEST(units_in_memory_are_waited_for),
 		TEST(one_that_nobody_awaits_lets_all_be_closed),
+		TEST(anothers_close_stops_nothing_that_is_noted),
 		TEST(a_look_and_a_read_find_the_same),
 		TEST(one_that_looks_joins_one_that_looked),
 		TEST(nothing_is_read_of_what_damage_was_found_under),
