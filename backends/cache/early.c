@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "backends/cache/making.h"
+#include "base/bytes.h"
 #include "base/lock.h"
 
 struct note {
@@ -17,7 +18,8 @@ struct early {
 	pthread_mutex_t lock; /* guards all below */
 	struct note *note;    /* none is taken off before all have ended well */
 	size_t n, room;
-	int error; /* of a making, for ever */
+	uint64_t settled; /* so many were taken off before: the number of the first that is left */
+	int error;	  /* of a making, for ever */
 	struct why why;
 };
 
@@ -92,14 +94,20 @@ int early_note(struct early *e, struct image *cache, struct making *m)
 	return 0;
 }
 
-/* The note of this number, with refs of the caller's own; false when there are no more. */
-static bool get_note(struct early *e, size_t i, struct note *ret)
+/*
+ * The first note of at least this number, which becomes its own, with refs of the caller's; false when
+ * there are no more. Those that are gone have ended well.
+ */
+static bool get_note(struct early *e, uint64_t *number, struct note *ret)
 {
+	const struct note *note;
 	LOCKED(&e->lock);
 
-	if (i >= e->n)
+	*number = max_u64(*number, e->settled);
+	if (*number >= e->settled + e->n)
 		return false;
-	*ret = (struct note){ image_ref(e->note[i].cache), making_ref(e->note[i].making) };
+	note = &e->note[*number - e->settled];
+	*ret = (struct note){ image_ref(note->cache), making_ref(note->making) };
 	return true;
 }
 
@@ -116,7 +124,7 @@ int early_join(struct early *e, struct early *other)
 
 	if (e == other)
 		return 0;
-	for (size_t i = 0; get_note(other, i, &note); i++) {
+	for (uint64_t i = 0; get_note(other, &i, &note); i++) {
 		r = early_note(e, note.cache, note.making);
 		if (r < 0)
 			making_put(note.making);
@@ -141,19 +149,21 @@ bool early_failed(struct early *e)
 	return e->error < 0;
 }
 
-/* All of `n` notes ended well: unless more came meanwhile, none is needed any more. */
-static bool settle(struct early *e, size_t n)
+/* All notes before `end` ended well: unless more came meanwhile, none is needed any more. */
+static bool settle(struct early *e, uint64_t end)
 {
 	struct note *note;
+	size_t n;
 
 	{
 		LOCKED(&e->lock);
 
-		if (e->n > n)
+		if (e->settled + e->n > end)
 			return false;
 		note = e->note;
 		e->note = NULL;
 		n = e->n;
+		e->settled += n;
 		e->n = e->room = 0;
 	}
 	drop_notes(note, n);
@@ -188,12 +198,12 @@ static int await_note(struct early *e, struct note *note, struct why *why)
 int early_await(struct early *e, struct why *why)
 {
 	int r = known_error(e, why);
-	size_t i = 0;
+	uint64_t i = 0;
 
 	while (r == 0) {
 		struct note note;
 
-		if (!get_note(e, i, &note)) {
+		if (!get_note(e, &i, &note)) {
 			if (settle(e, i))
 				break;
 			continue;

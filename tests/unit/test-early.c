@@ -261,6 +261,58 @@ static void anothers_close_stops_nothing_that_is_noted(void **state)
 	early_unref(e);
 }
 
+/* One who waits, and is held up on his way to the next note. */
+struct late {
+	struct early *early;
+	pthread_t thread;
+	atomic_bool stands, may_go;
+	int r;
+};
+
+static bool stand(void *arg)
+{
+	struct late *l = arg;
+
+	l->stands = true;
+	while (!l->may_go)
+		(void)usleep(1000);
+	return false;
+}
+
+static void *await_late(void *arg)
+{
+	struct late *l = arg;
+
+	patience_set(stand, l);
+	l->r = early_await(l->early, NULL);
+	return NULL;
+}
+
+/* Others find that all so far was right, and look on, before he has come as far. */
+static void who_is_late_awaits_what_was_noted_meanwhile(void **state)
+{
+	struct bench *b = *state;
+	struct late late = { .early = early_new() };
+
+	bench_open(b, 2 * UNIT, UNIT);
+	unitimage_close_gate(b->below);
+	assert_early(b, late.early, 0, 100);
+	assert_int_equal(pthread_create(&late.thread, NULL, await_late, &late), 0);
+	while (!late.stands)
+		(void)usleep(1000);
+	unitimage_open_gate(b->below);
+	assert_int_equal(early_await(late.early, NULL), 0);
+	unitimage_close_gate(b->below);
+	b->below->fail = 1;
+	assert_int_equal(early_pread(b, late.early, UNIT), 0);
+	late.may_go = true;
+	unitimage_open_gate(b->below);
+	(void)pthread_join(late.thread, NULL);
+	assert_int_equal(late.r, -EBADMSG);
+	assert_int_equal(early_await(late.early, NULL), -EBADMSG);
+	early_unref(late.early);
+}
+
 /* ---- goals ---- */
 
 struct shop {
@@ -439,6 +491,7 @@ int main(void)
 		TEST(units_in_memory_are_waited_for),
 		TEST(one_that_nobody_awaits_lets_all_be_closed),
 		TEST(anothers_close_stops_nothing_that_is_noted),
+		TEST(who_is_late_awaits_what_was_noted_meanwhile),
 		TEST(a_look_and_a_read_find_the_same),
 		TEST(one_that_looks_joins_one_that_looked),
 		TEST(nothing_is_read_of_what_damage_was_found_under),
