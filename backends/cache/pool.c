@@ -83,8 +83,11 @@ static void run_one(struct pool *pool, struct job *job)
 	job->run(job);
 	(void)pthread_mutex_lock(&pool->lock);
 	pool->memory_taken -= memory;
-	/* What did not fit may fit now, and more than one of them. */
-	if (pool->n_queued)
+	/*
+	 * What did not fit may fit now, and more than one of them. What others waited for at the pool's
+	 * end may have been taken out of the queue meanwhile, by the job itself.
+	 */
+	if (pool->n_queued || pool->ending)
 		(void)pthread_cond_broadcast(&pool->more);
 	if (pool->queue[JOB_LOOKED_AT].first)
 		(void)pthread_cond_broadcast(&pool->looked_at);

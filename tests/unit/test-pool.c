@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "backends/cache/pool.h"
 #include "tests/unit/test.h"
@@ -210,6 +212,48 @@ static void job_too_large_is_overtaken_and_runs_alone(void **state)
 	assert_int_equal(l.most_memory, 1000);
 }
 
+/* Does itself what stands behind it, as one that needs it would. */
+struct taker {
+	struct job job, next;
+	struct pool *pool;
+	atomic_bool may_take, took;
+};
+
+static void take_next_one(struct job *job)
+{
+	struct taker *t = (struct taker *)job;
+
+	while (!t->may_take)
+		(void)usleep(1000);
+	t->took = pool_take(t->pool, &t->next);
+}
+
+static void *let_it_take(void *arg)
+{
+	struct taker *t = arg;
+
+	/* Until the other thread has seen that the pool ends, and waits for room. */
+	(void)usleep(200 * 1000);
+	t->may_take = true;
+	return NULL;
+}
+
+static void ends_when_the_last_job_is_taken(void **state)
+{
+	struct pool *pool = pool_new(2);
+	struct taker t = { .job = { .run = take_next_one, .memory = 60 }, .pool = pool };
+	pthread_t thread;
+
+	t.next = (struct job){ .run = take_next_one, .memory = 60 };
+	pool_set_memory(pool, 100);
+	assert_int_equal(pool_submit(pool, &t.job, JOB_WAITED_FOR), 0);
+	assert_int_equal(pool_submit(pool, &t.next, JOB_AHEAD), 0);
+	assert_int_equal(pthread_create(&thread, NULL, let_it_take, &t), 0);
+	pool_free(pool);
+	(void)pthread_join(thread, NULL);
+	assert_true(t.took);
+}
+
 static void free_itself(struct job *job)
 {
 	free(job);
@@ -257,6 +301,7 @@ int main(void)
 		cmocka_unit_test(jobs_run_side_by_side),
 		cmocka_unit_test(jobs_keep_within_the_memory),
 		cmocka_unit_test(job_too_large_is_overtaken_and_runs_alone),
+		cmocka_unit_test(ends_when_the_last_job_is_taken),
 		cmocka_unit_test(job_may_free_itself),
 		cmocka_unit_test(knows_its_own_threads),
 	};
