@@ -9,6 +9,9 @@
 
 #include "backends/cache/lock.h"
 
+/* Few enough to be soon over, and so many that a large job among small ones leaves no thread idle for long. */
+#define OVERTAKEN_MAX 32
+
 struct queue {
 	struct job *first, *last;
 };
@@ -39,6 +42,7 @@ static void enqueue(struct pool *pool, struct job *job, enum job_priority priori
 
 	job->priority = priority;
 	job->queued = true;
+	job->n_overtaken = 0;
 	job->next = NULL;
 	job->prev = q->last;
 	*(q->last ? &q->last->next : &q->first) = job;
@@ -62,15 +66,27 @@ static bool fits(const struct pool *pool, const struct job *job)
 	       (pool->memory_taken <= pool->memory && job->memory <= pool->memory - pool->memory_taken);
 }
 
-/* The next job that may run now, out of its queue; NULL when there is none. */
+/*
+ * The next job that may run now, out of its queue; NULL when there is none. The first one that does not
+ * fit is overtaken so many times, and then those behind it wait until it does: jobs run to their end
+ * without any that is queued, so that all memory comes free.
+ */
 static struct job *take_next(struct pool *pool, enum job_priority least)
 {
+	struct job *overtaken = NULL;
+
 	for (int p = 0; p <= least; p++)
-		for (struct job *job = pool->queue[p].first; job; job = job->next)
+		for (struct job *job = pool->queue[p].first; job; job = job->next) {
 			if (fits(pool, job)) {
+				if (overtaken)
+					overtaken->n_overtaken++;
 				dequeue(pool, job);
 				return job;
 			}
+			if (job->n_overtaken >= OVERTAKEN_MAX)
+				return NULL;
+			overtaken = overtaken ?: job;
+		}
 	return NULL;
 }
 

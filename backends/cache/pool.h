@@ -34,6 +34,7 @@ struct job {
 	struct job *next, *prev;
 	enum job_priority priority;
 	bool queued;
+	unsigned n_overtaken;
 };
 
 /* `threads` 0: one per online CPU; as many more for what is looked at. NULL when memory ran out. */
@@ -47,7 +48,7 @@ unsigned pool_threads(const struct pool *pool);
 
 /*
  * The memory that running jobs may take together; no limit until set. A job
- * that does not fit is overtaken by those that do, and runs alone if it must.
+ * that does not fit is overtaken by those that do, but not for ever, and runs alone if it must.
  */
 void pool_set_memory(struct pool *pool, uint64_t bytes);
 

@@ -212,6 +212,50 @@ static void job_too_large_is_overtaken_and_runs_alone(void **state)
 	assert_int_equal(l.most_memory, 1000);
 }
 
+/* Small ones that come again and again; one large one among them. */
+struct crowd {
+	struct pool *pool;
+	atomic_uint n;	   /* that have run */
+	atomic_uint large; /* how many had, when the large one's turn came */
+	atomic_uint here;
+	atomic_bool may_go;
+};
+
+struct one {
+	struct job job;
+	struct crowd *crowd;
+};
+
+static void come_again(struct job *job)
+{
+	struct crowd *c = ((struct one *)job)->crowd;
+
+	c->here++;
+	while (!c->may_go)
+		(void)usleep(1000);
+	if (job->memory > 100)
+		c->large = c->n;
+	else if (++c->n < 20000)
+		assert_int_equal(pool_submit(c->pool, job, JOB_WAITED_FOR), 0);
+}
+
+static void job_too_large_has_its_turn_in_a_crowd(void **state)
+{
+	struct crowd c = { .pool = pool_new(2) };
+	struct one one[5];
+
+	pool_set_memory(c.pool, 100);
+	for (int i = 0; i < 5; i++) {
+		one[i] = (struct one){ { .run = come_again, .memory = i == 2 ? 1000 : 40 }, &c };
+		assert_int_equal(pool_submit(c.pool, &one[i].job, JOB_WAITED_FOR), 0);
+	}
+	while (c.here < 2)
+		(void)usleep(1000);
+	c.may_go = true;
+	pool_free(c.pool);
+	assert_in_range(c.large, 0, 10000);
+}
+
 /* Does itself what stands behind it, as one that needs it would. */
 struct taker {
 	struct job job, next;
@@ -301,6 +345,7 @@ int main(void)
 		cmocka_unit_test(jobs_run_side_by_side),
 		cmocka_unit_test(jobs_keep_within_the_memory),
 		cmocka_unit_test(job_too_large_is_overtaken_and_runs_alone),
+		cmocka_unit_test(job_too_large_has_its_turn_in_a_crowd),
 		cmocka_unit_test(ends_when_the_last_job_is_taken),
 		cmocka_unit_test(job_may_free_itself),
 		cmocka_unit_test(knows_its_own_threads),
