@@ -230,11 +230,12 @@ static int gather_write(struct sink *sink, const void *buf, size_t count, uint64
 
 /* ---- making ---- */
 
-static bool is_waited_for(struct making *m)
+/* Besides the job: by who waits, or had some of it early. */
+static bool is_wanted(struct making *m)
 {
 	LOCKED(&m->mk.shelf->lock);
 
-	return m->waiters > 0;
+	return m->refs > 1;
 }
 
 static int begin_memory(struct gather *g, struct why *why)
@@ -245,7 +246,7 @@ static int begin_memory(struct gather *g, struct why *why)
 	int r;
 
 	/* Readahead into a small memory would throw out what others are about to read. */
-	if (length > limit / 4 && !is_waited_for(g->m))
+	if (length > limit / 4 && !is_wanted(g->m))
 		return -ECANCELED;
 	r = memory_alloc(sh->store->memory, length, &g->held);
 	if (r == -ENOSPC)
