@@ -26,6 +26,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "backends/cache/store_private.h"
 #include "base/log.h"
@@ -53,7 +54,8 @@ struct making {
 	unsigned waiters;
 	bool is_ahead; /* queued as readahead, and nobody waits yet */
 	uint64_t hint;
-	uint64_t made; /* of the image: the unit's bytes before it stand in the data file */
+	uint64_t made;	/* of the image: the unit's bytes before it stand in the data file */
+	uint64_t given; /* likewise: none behind it were had early */
 	bool is_done;
 	pthread_cond_t moved; /* `made`, for those who wait for bytes; `is_done` */
 	unsigned early;	      /* who wait for bytes */
@@ -62,6 +64,8 @@ struct making {
 	int error;
 	struct why why;
 	struct held *held; /* owns a ref */
+	bool is_spoilt;	   /* the unit is right, but what was had of it early was not, or nobody knows */
+	uint64_t given_hash;
 };
 
 /* ---- the sink ---- */
@@ -274,6 +278,40 @@ static int begin(struct gather *g, bool no_disk, struct why *why)
 	return begin_memory(g, why);
 }
 
+/*
+ * What the disk spoilt is made once more, and then nothing vouches for the bytes that were had early of the
+ * first attempt, unless they are the same. They are taken back, and still stand in the data file as
+ * they were read from there.
+ */
+static void note_given(struct gather *g)
+{
+	struct making *m = g->m;
+	uint64_t end;
+
+	{
+		LOCKED(&m->mk.shelf->lock);
+
+		end = m->given;
+	}
+	for (uint64_t at = m->unit.offset, n; at < end && !m->is_spoilt; at += n) {
+		n = min_u64(RUN, end - at);
+		m->is_spoilt = shelf_read_unit(m->mk.shelf, g->run, n, at) < 0;
+		m->given_hash = XXH3_64bits_withSeed(g->run, n, m->given_hash);
+	}
+}
+
+static void compare_given(struct making *m, const struct held *held)
+{
+	const uint64_t count = m->given - m->unit.offset;
+	uint64_t hash = 0;
+
+	for (uint64_t at = 0, n; at < count; at += n) {
+		n = min_u64(RUN, count - at);
+		hash = XXH3_64bits_withSeed(held->bytes + at, n, hash);
+	}
+	m->is_spoilt |= hash != m->given_hash;
+}
+
 /* All was made and checked, or it was not: leaves what is right, and no trace of what is not. */
 static int finish(struct gather *g, int r, struct why *why)
 {
@@ -284,6 +322,7 @@ static int finish(struct gather *g, int r, struct why *why)
 		r = fail(why, -EBADMSG, "unit %" PRIu64 " ends at %" PRIu64 ", not at %" PRIu64, u->index,
 			 g->at, unit_end(u));
 	if (r == 0 && g->held) {
+		compare_given(g->m, g->held);
 		memory_keep(g->held, sh, u->index);
 		g->m->held = take(g->held);
 	} else if (r == 0 && !shelf_is_sound(sh)) {
@@ -292,6 +331,8 @@ static int finish(struct gather *g, int r, struct why *why)
 	}
 	if (r < 0 && g->reserved) {
 		set_made(g->m, u->offset);
+		if (g->disk_failed)
+			note_given(g);
 		shelf_wipe(sh, u->offset, u->length);
 	}
 	room_give(sh->store, sh->entry, r < 0 ? g->reserved : g->reserved - g->written);
@@ -413,7 +454,7 @@ static struct making *new_making(const struct maker *mk, const struct unit *unit
 	(void)image_ref(mk->below);
 	store_pin(mk->shelf);
 	m->unit = *unit;
-	m->made = unit->offset;
+	m->made = m->given = unit->offset;
 	m->refs = 1;
 	lock_cond_init(&m->moved);
 	m->next = mk->shelf->makings;
@@ -570,7 +611,10 @@ static int read_made(struct making *m, void *buf, size_t count, uint64_t offset)
 	(void)pthread_mutex_unlock(&sh->lock);
 	r = shelf_read_unit(sh, buf, count, offset);
 	(void)pthread_mutex_lock(&sh->lock);
-	return r == 0 && !m->is_done && m->made >= offset + count;
+	if (r < 0 || m->is_done || m->made < offset + count)
+		return 0;
+	m->given = max_u64(m->given, offset + count);
+	return 1;
 }
 
 int making_await_bytes(const struct maker *mk, const struct unit *unit, void *buf, size_t count,
@@ -628,6 +672,10 @@ int making_end(struct making *m, struct why *why)
 	if (r < 0)
 		return fail(why, r, "given up waiting for unit %" PRIu64, m->unit.index);
 	r = outcome(m, why);
+	if (r == 0 && m->is_spoilt)
+		return fail(why, -EIO,
+			    "what was seen of unit %" PRIu64 " before the disk failed is not what it holds",
+			    m->unit.index);
 	/* A word of this file's. */
 	return r == -ECANCELED ? fail(why, -EIO, "unit %" PRIu64 " was given up", m->unit.index) : r;
 }

@@ -36,7 +36,7 @@ int making_await_bytes(const struct maker *mk, const struct unit *unit, void *bu
 		       uint64_t offset, struct making **ret, struct why *why);
 
 /*
- * Waits until it has ended: 0 when the unit was right, else as making_await. All three
+ * Waits until it has ended: 0 when the unit was right and what was had of it early, else as making_await. All three
  * only as long as the caller has the image open whose maker it came from.
  */
 int making_end(struct making *m, struct why *why);

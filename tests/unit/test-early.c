@@ -258,6 +258,12 @@ static int look_before_it_is_full(void **state, int n_garbage)
 	}
 }
 
+/* The second attempt is right, and says nothing of what was had of the first one. */
+static void bytes_of_a_spoilt_attempt_are_not_vouched_for(void **state)
+{
+	assert_int_equal(look_before_it_is_full(state, 1), -EIO);
+}
+
 static void bytes_of_a_spoilt_attempt_may_be_right(void **state)
 {
 	assert_int_equal(look_before_it_is_full(state, 0), 0);
@@ -523,6 +529,7 @@ int main(void)
 		TEST(bytes_of_a_making_that_failed_are_gone),
 		TEST(what_stands_on_anothers_bytes_shares_their_fate),
 		TEST(units_in_memory_are_waited_for),
+		TEST(bytes_of_a_spoilt_attempt_are_not_vouched_for),
 		TEST(bytes_of_a_spoilt_attempt_may_be_right),
 		TEST(one_that_nobody_awaits_lets_all_be_closed),
 		TEST(anothers_close_stops_nothing_that_is_noted),
