@@ -512,7 +512,7 @@ void shelf_wipe(struct shelf *sh, uint64_t offset, uint64_t length)
 static void remove_units(struct shelf *sh)
 {
 	if (sh->store->keeps)
-		(void)store_remove(sh->store, sh->entry, "units");
+		store_remove_units(sh->store, sh->entry);
 }
 
 void shelf_lose(struct shelf *sh, const char *reason)

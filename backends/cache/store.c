@@ -157,11 +157,16 @@ int store_remove(struct store *s, struct entry *e, const char *name)
 	return 0;
 }
 
-void store_remove_data(struct store *s, struct entry *e)
+/* After a crash the claim must not be back without what it claims. */
+void store_remove_units(struct store *s, struct entry *e)
 {
-	/* After a crash the claim must not be back without what it claims. */
 	if (store_remove(s, e, "units") == 0)
 		(void)fsync(s->dirfd);
+}
+
+void store_remove_data(struct store *s, struct entry *e)
+{
+	store_remove_units(s, e);
 	(void)store_remove(s, e, "raw");
 }
 

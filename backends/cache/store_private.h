@@ -105,7 +105,9 @@ int store_replace(struct store *s, struct entry *e, const char *name, enum durab
 		  size_t count);
 /* Removes KEY.NAME. 0, -ENOENT, or another negative errno. */
 int store_remove(struct store *s, struct entry *e, const char *name);
-/* Removes KEY.units for good, then KEY.raw. */
+/* Removes KEY.units for good. */
+void store_remove_units(struct store *s, struct entry *e);
+/* The same, then KEY.raw. */
 void store_remove_data(struct store *s, struct entry *e);
 /* Up to `limit` bytes of KEY.NAME, malloc'ed; -EFBIG for more. */
 int store_read(struct store *s, const struct entry *e, const char *name, size_t limit, uint8_t **ret,

@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "tests/unit/cachebench.h"
@@ -756,6 +757,58 @@ static void two_daemons_on_one_directory_read_right_bytes(void **state)
 	store_close(other.store);
 	bench_open(b, 8 * MiB, MiB);
 	assert_reads_all(b->cache, b->below);
+}
+
+/* What the store asks of its directory, in order: 'u' and 'r' remove a units or a data file, 's' syncs. */
+static char asked[64];
+static atomic_uint n_asked;
+
+static void note_asked(char what)
+{
+	const unsigned n = n_asked++;
+
+	if (n < sizeof(asked) - 1)
+		asked[n] = what;
+}
+
+int unlinkat(int dirfd, const char *file, int flags)
+{
+	const char *end = strrchr(file, '.');
+
+	if (end && (strcmp(end, ".units") == 0 || strcmp(end, ".raw") == 0))
+		note_asked(end[1]);
+	return (int)syscall(SYS_unlinkat, dirfd, file, flags);
+}
+
+int fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+		note_asked('s');
+	return (int)syscall(SYS_fsync, fd);
+}
+
+/* Or a crash could bring the claim back, beside a new file that got the old one's inode. */
+static void a_claim_is_gone_for_good_before_its_data(void **state)
+{
+	struct bench *b = *state;
+
+	for (int open = 0; open < 2; open++) {
+		bench_open(b, MiB, MiB);
+		assert_reads_all(b->cache, b->below);
+		if (!open)
+			bench_close_store(b);
+		bench_open_store(b);
+		if (open)
+			assert_int_equal(shelf_flush(bench_shelf(b)), 0);
+		memset(asked, 0, sizeof(asked));
+		n_asked = 0;
+		store_forget(b->context.store, ID);
+		bench_close_store(b);
+		assert_false(exists(b, ID, "raw"));
+		assert_string_equal(asked, open ? "usur" : "usr");
+	}
 }
 
 /* ---- crashes ---- */
@@ -1579,6 +1632,7 @@ int main(void)
 		TEST(shortening_the_data_file_under_a_daemon_gives_no_wrong_byte),
 		TEST(shortening_it_in_the_middle_of_a_unit_gives_no_wrong_byte),
 		TEST(two_daemons_on_one_directory_read_right_bytes),
+		TEST(a_claim_is_gone_for_good_before_its_data),
 		TEST(after_kill_it_claims_only_what_is_there),
 		TEST(after_kill_evicted_units_are_not_claimed),
 		TEST(after_a_crash_of_the_machine_it_claims_only_what_is_there),
