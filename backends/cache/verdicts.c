@@ -383,6 +383,7 @@ int verdicts_begin(struct verdicts *v, const struct promise *p, struct image *fi
 	if (row->state != VERDICT_UNVERIFIED)
 		return 0;
 	row->done = 0;
+	row->by_judge = false;
 	row->file = image_ref(file);
 	r = lock_thread_start(&row->thread, "goalfs-verify", run, row);
 	if (r < 0) {

@@ -375,6 +375,22 @@ static void a_judge_has_the_last_word(void **state)
 	}
 }
 
+/* The checksums' own verdict is, whatever a judge could not find out before. */
+static void a_rejection_after_a_judge_that_failed_outlives_a_restart(void **state)
+{
+	struct fixture *x = *state;
+	struct promise p = promise("a", x->sha512, NULL);
+
+	strict = (struct strict_judge){ { 1, judge_strictly, judge_stays }, 0, -EIO };
+	p.judge = &strict.judge;
+	assert_int_equal(verify(x, &p, NULL), -EIO);
+	x->bytes[SIZE / 2] ^= 1;
+	assert_int_equal(verify(x, &p, NULL), -EBADMSG);
+	x->bytes[SIZE / 2] ^= 1;
+	reopen_all(x);
+	assert_int_equal(state_of(x, "a"), VERDICT_REJECTED);
+}
+
 /* How many units had to be made to read all that is stored under the name. */
 static unsigned makes_of(struct fixture *x, const char *identity)
 {
@@ -864,6 +880,7 @@ int main(void)
 		TEST(a_rejection_outlives_a_restart),
 		TEST(an_error_is_no_verdict),
 		TEST(a_judge_has_the_last_word),
+		TEST(a_rejection_after_a_judge_that_failed_outlives_a_restart),
 		TEST(a_rejection_drops_what_is_stored),
 		TEST(it_says_how_far_it_is),
 		TEST(an_empty_file_is_soon_read),
