@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "backends/cache/fetched.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "backends/cache/flights.h"
+#include "backends/cache/seals.h"
 #include "backends/cache/store_private.h"
 #include "base/size.h"
 
@@ -196,8 +198,10 @@ static void fetched_close(struct image *img)
 
 	if (f->flights.last_waiter)
 		flights_done(f);
-	if (f->shelf)
+	if (f->shelf) {
+		fetched_save(img);
 		store_shelf_close(f->shelf);
+	}
 	object_done(&f->object);
 	free(f->url);
 	free(f->proxy);
@@ -236,6 +240,59 @@ struct image *fetched_below(struct image *img)
 	return img;
 }
 
+/* ---- what it was when it came first ---- */
+
+/* Once for all images of this shelf. */
+static int find_seals(struct shelf *sh, uint64_t chunks)
+{
+	LOCKED(&sh->placing);
+
+	if (sh->seals)
+		return 0;
+	sh->seals = seals_new(chunks);
+	if (!sh->seals)
+		return -ENOMEM;
+	seals_load(sh->seals, sh->store, sh->identity);
+	return 0;
+}
+
+int fetched_note(struct image *img, const void *buf, size_t count, uint64_t offset, struct why *why)
+{
+	struct fetched *f = (struct fetched *)img;
+	const uint8_t *p = buf;
+
+	for (size_t n; count; p += n, offset += n, count -= n) {
+		const uint64_t chunk = offset / FETCH_CHUNK;
+
+		n = fetched_chunk_bytes(f, chunk);
+		assert(offset % FETCH_CHUNK == 0 && count >= n);
+		if (seals_note(f->shelf->seals, chunk, p, n))
+			continue;
+		f->is_stale = true;
+		return fail(why, -ESTALE, "'%.*s' is not what it was when it was read before",
+			    NET_URL_TEXT(f->object.url));
+	}
+	return 0;
+}
+
+bool fetched_sum(struct image *img, char ret[static SEALS_SUM])
+{
+	return seals_sum(((struct fetched *)img)->shelf->seals, ret);
+}
+
+bool fetched_is_broken(struct image *img)
+{
+	return seals_are_broken(((struct fetched *)img)->shelf->seals);
+}
+
+void fetched_save(struct image *img)
+{
+	const struct shelf *sh = ((struct fetched *)img)->shelf;
+
+	if (sh->seals)
+		seals_save(sh->seals, sh->store, sh->identity);
+}
+
 static int copy_object(const struct object *from, struct object *to)
 {
 	_cleanup_free_ char *bytes = NULL;
@@ -268,6 +325,8 @@ static int fetched_fill(struct fetched *f, struct store *store, const char *iden
 	if (!f->url || (proxy && !f->proxy))
 		return -ENOMEM;
 	r = store_shelf_open(store, identity, f->image.below, &f->shelf, why);
+	if (r == 0)
+		r = find_seals(f->shelf, fetched_chunks(f));
 	if (r == 0)
 		flights_init(f);
 	return r;

@@ -13,8 +13,10 @@
  *
  * The object is pinned: an answer about another one (ETag, date, length) ends all
  * reads that are not in the store with -ESTALE, for good; image_is_stale() says so from then on.
+ * So does a chunk that comes again and is another one (seals.h), whatever the answer says of it.
  */
 #include "backends/net/object.h"
+#include "backends/cache/seals.h"
 #include "backends/cache/store.h"
 #include "backends/image.h"
 #include "base/bytes.h"
@@ -41,6 +43,21 @@ int fetched_image_new(struct store *store, struct net *net, const char *identity
 
 /* How many bytes are there. */
 uint64_t fetched_bytes(struct image *img);
+
+/*
+ * Whole chunks of it, that somebody has read for a verdict: -ESTALE when one of them is not what it was when it
+ * came first. From here on it has to be.
+ */
+int fetched_note(struct image *img, const void *buf, size_t count, uint64_t offset, struct why *why);
+
+/* What it is as a whole, if all of it has been here; seals_sum's. */
+bool fetched_sum(struct image *img, char ret[static SEALS_SUM]);
+
+/* Whether one of its chunks came and was another one. */
+bool fetched_is_broken(struct image *img);
+
+/* Keeps what is known of its chunks; closing does so, too. */
+void fetched_save(struct image *img);
 
 /* The fetched image that `img` is, or stands on; NULL when there is none. Borrowed from `img`. */
 struct image *fetched_below(struct image *img);

@@ -20,6 +20,7 @@
 
 #include "backends/cache/fetched.h"
 #include "backends/cache/flights.h"
+#include "backends/cache/seals.h"
 #include "backends/cache/store_private.h"
 #include "base/log.h"
 #include "base/patience.h"
@@ -276,6 +277,11 @@ int flights_place(struct fetched *f, uint64_t chunk, const void *bytes, size_t c
 
 	if (bits_get(sh->there, chunk))
 		return 0;
+	if (!seals_note(sh->seals, chunk, bytes, count))
+		return fail(why, -ESTALE,
+			    "'%.*s' changed on its server, which does not say so: what comes at %" PRIu64
+			    " was something else before",
+			    NET_URL_TEXT(f->object.url), chunk * FETCH_CHUNK);
 	r = to_disk(sh, chunk, bytes, count);
 	if (r < 0)
 		r = to_memory(sh, chunk, bytes, count);

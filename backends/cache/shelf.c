@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
+#include "backends/cache/seals.h"
 #include "backends/cache/store_private.h"
 #include "base/log.h"
 
@@ -378,6 +379,14 @@ int shelf_load(struct store *store, struct entry *entry, const char *identity, s
 	return 0;
 }
 
+void shelf_unseal(struct shelf *sh)
+{
+	LOCKED(&sh->placing);
+
+	if (sh->seals)
+		seals_clear(sh->seals);
+}
+
 void shelf_free(struct shelf *sh)
 {
 	if (!sh)
@@ -386,6 +395,7 @@ void shelf_free(struct shelf *sh)
 	/* Whoever still has a copy of the descriptor (the kernel, a child) must not keep us from opening it anew. */
 	if (sh->fd >= 0)
 		(void)flock(sh->fd, LOCK_UN);
+	seals_free(sh->seals);
 	closep(&sh->fd);
 	free(sh->there);
 	free(sh->ready);

@@ -24,6 +24,7 @@
 struct store;
 struct entry;
 struct making;
+struct seals;
 
 struct shelf {
 	struct store *store; /* borrowed */
@@ -43,6 +44,7 @@ struct shelf {
 	 * before `lock`, and held while a unit is written.
 	 */
 	pthread_mutex_t placing;
+	struct seals *seals; /* owned; of a remote object: what its chunks were. Set once, under `placing` */
 	pthread_mutex_t lock;
 	struct making *makings; /* making.c's, guarded by `lock` */
 };
@@ -91,6 +93,9 @@ void shelf_add_unit(struct shelf *sh, struct image *below, const struct unit *un
  * time the shelf is loaded it starts with a new file.
  */
 void shelf_lose(struct shelf *sh, const char *reason);
+
+/* What a remote object's chunks were does not count any more. */
+void shelf_unseal(struct shelf *sh);
 
 /* Syncs the data, then records which units are there. */
 int shelf_flush(struct shelf *sh);

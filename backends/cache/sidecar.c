@@ -15,7 +15,9 @@
  * so that a template opened again need not be looked through again.
  */
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -192,6 +194,17 @@ static int read_note(struct store *s, const char *key, const char *identity, con
 	return copy_out(inner, ret, ret_count);
 }
 
+void sidecar_forget(struct store *s, const char *key, size_t count)
+{
+	LOCKED(&s->lock);
+
+	for (struct note **at = &s->notes; *at;)
+		if (strncmp((*at)->key, key, count) == 0)
+			drop_note(s, at);
+		else
+			at = &(*at)->next;
+}
+
 void sidecar_done(struct store *s)
 {
 	while (s->notes)
@@ -257,6 +270,23 @@ static int look_up(struct store *s, const char *key, const char *identity, const
 	    sidecar_decode((struct span){ bytes, count }, identity, name, version, &inner) < 0)
 		return -ENOENT;
 	return copy_out(inner, ret, ret_count);
+}
+
+void sidecar_remove_all(struct store *s, struct entry *e)
+{
+	int fd = s->keeps ? openat(s->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	if (!dir) {
+		closep(&fd);
+		return;
+	}
+	while ((d = readdir(dir)))
+		if (strncmp(d->d_name, e->key, KEY_TEXT - 1) == 0 && d->d_name[KEY_TEXT - 1] == '.' &&
+		    name_ok(d->d_name + KEY_TEXT))
+			(void)store_remove(s, e, d->d_name + KEY_TEXT);
+	(void)closedir(dir);
 }
 
 int store_sidecar_read(struct store *s, const char *identity, const char *name, unsigned version, void **ret,

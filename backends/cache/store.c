@@ -502,9 +502,11 @@ static void forget_key(struct store *s, const char *key)
 
 	if (!e)
 		return;
+	sidecar_remove_all(s, e);
 	if (shelf) {
 		shelf_lose(shelf, "it is not what it should be");
 		memory_forget(s->memory, shelf);
+		shelf_unseal(shelf);
 		store_unpin(shelf);
 		return;
 	}
@@ -536,6 +538,7 @@ void store_forget(struct store *s, const char *identity)
 	char key[KEY_TEXT];
 
 	store_key(identity, key);
+	sidecar_forget(s, key, FAMILY_TEXT);
 	memset(key + FAMILY_TEXT, '!', KEY_TEXT - 1 - FAMILY_TEXT); /* before all digits */
 	while (next_key(s, key))
 		forget_key(s, key);

@@ -56,7 +56,7 @@ DEFINE_CLEANUP(struct store *, store_close);
 #define STORE_FETCHED "fetched:"
 
 /*
- * Drops all data that is stored under this identity, and under what begins with it and a
+ * Drops all that is stored under this identity, sidecars included, and under what begins with it and a
  * newline. Who has it open reads on, but finds nothing there.
  */
 void store_forget(struct store *store, const char *identity);

@@ -144,6 +144,10 @@ void flush_end(struct store *s);    /* ends the thread, flushes and closes all s
 /* sidecar.c */
 void sidecar_done(struct store *s);
 bool sidecar_peek(struct span bytes);
+/* The entry's, which is pinned or the caller's own. */
+void sidecar_remove_all(struct store *s, struct entry *e);
+/* In a store that keeps nothing: those of keys that begin so. */
+void sidecar_forget(struct store *s, const char *key, size_t count);
 /* The bytes inside: 0, -EBADMSG (damaged), -ESTALE (another's). They point into `s`. */
 int sidecar_decode(struct span s, const char *identity, const char *name, unsigned version, struct span *ret);
 

@@ -3,25 +3,32 @@
  * A verdict's sidecar: one line, "verified" or the reason of the rejection. It is
  * keyed by the file's identity under a name of its own, so that it stays when
  * what was stored of the file has to go.
+ *
+ * What has to go may have to come again, and whoever sends it can send something else. So of a remote file
+ * "verified" is followed by the sum of what its chunks were (seals.h), and counts for an image that knows them.
  */
 #include "backends/cache/verdicts.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <gcrypt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "backends/cache/fetched.h"
 #include "backends/cache/store_private.h"
 #include "base/log.h"
 #include "base/patience.h"
 #include "base/text.h"
 
 #define SIDECAR		"verdict"
-#define SIDECAR_VERSION 1
+#define SIDECAR_VERSION 2
 #define GOOD		"verified"
 
-#define STEP (256 * KiB) /* read and hashed at once */
+#define STEP (256 * KiB) /* read and hashed at once; whole chunks of what is fetched */
+
+static_assert(STEP % FETCH_CHUNK == 0, "seals are of whole chunks");
 
 struct row {
 	struct verdicts *verdicts;
@@ -37,6 +44,7 @@ struct row {
 	enum verdict_state state;
 	int error; /* how the last attempt ended, if not by a verdict */
 	struct why why;
+	char sum[SEALS_SUM]; /* of the file that was verified; empty for a local one */
 	pthread_t thread;
 	bool has_thread; /* to be joined */
 };
@@ -138,7 +146,34 @@ static char *sidecar_identity(const char *identity)
 	return text_new("verdict:%s", identity);
 }
 
-static enum verdict_state load(struct verdicts *v, const char *identity, struct why *why)
+/* Of what the image has seen of its file; empty for a local one. False: not all of it. */
+static bool sum_of(struct image *file, char ret[static SEALS_SUM])
+{
+	struct image *fetched = fetched_below(file);
+
+	ret[0] = '\0';
+	return !fetched || fetched_sum(fetched, ret);
+}
+
+static bool is_sum(struct image *file, const char *sum)
+{
+	char is[SEALS_SUM];
+
+	return sum_of(file, is) && strcmp(is, sum) == 0;
+}
+
+static bool take_good(const char *line, size_t count, char ret_sum[static SEALS_SUM])
+{
+	const size_t n = strlen(GOOD);
+
+	if (count < n || memcmp(line, GOOD, n) != 0 || (count > n && count != n + SEALS_SUM))
+		return false;
+	(void)snprintf(ret_sum, SEALS_SUM, "%.*s", count > n ? SEALS_SUM - 1 : 0, line + n + 1);
+	return true;
+}
+
+static enum verdict_state load(struct verdicts *v, const char *identity, char ret_sum[static SEALS_SUM],
+			       struct why *why)
 {
 	_cleanup_free_ char *key = sidecar_identity(identity);
 	_cleanup_free_ char *line = NULL;
@@ -146,7 +181,7 @@ static enum verdict_state load(struct verdicts *v, const char *identity, struct 
 
 	if (!key || store_sidecar_read(v->store, key, SIDECAR, SIDECAR_VERSION, (void **)&line, &count) < 0)
 		return VERDICT_UNVERIFIED;
-	if (count == strlen(GOOD) && memcmp(line, GOOD, count) == 0)
+	if (take_good(line, count, ret_sum))
 		return VERDICT_VERIFIED;
 	(void)fail(why, -EBADMSG, "%.*s", (int)min_u64(count, sizeof(why->text)), line);
 	return VERDICT_REJECTED;
@@ -158,6 +193,14 @@ static void save(struct verdicts *v, const char *identity, const char *line)
 
 	if (key)
 		store_sidecar_write(v->store, key, SIDECAR, SIDECAR_VERSION, line, strlen(line));
+}
+
+static void save_good(struct verdicts *v, const struct row *row)
+{
+	_cleanup_free_ char *line = text_new(GOOD "%s%s", row->sum[0] ? " " : "", row->sum);
+
+	if (line)
+		save(v, row->identity, line);
 }
 
 /* ---- rows ---- */
@@ -195,6 +238,8 @@ static int add_row(struct verdicts *v, const struct promise *p, uint64_t size, s
 enum verdict_state verdicts_state(struct verdicts *v, const char *identity, unsigned *ret_percent,
 				  struct why *why)
 {
+	char sum[SEALS_SUM];
+
 	if (ret_percent)
 		*ret_percent = 0;
 	{
@@ -209,7 +254,27 @@ enum verdict_state verdicts_state(struct verdicts *v, const char *identity, unsi
 		if (row && row->state != VERDICT_UNVERIFIED)
 			return row->state;
 	}
-	return load(v, identity, why);
+	return load(v, identity, sum, why);
+}
+
+bool verdicts_is_good(struct verdicts *v, const char *identity, struct image *file)
+{
+	enum verdict_state state = VERDICT_UNVERIFIED;
+	char sum[SEALS_SUM];
+
+	{
+		LOCKED(&v->lock);
+
+		const struct row *row = find_row(v, identity);
+
+		if (row)
+			state = row->state;
+		if (state == VERDICT_VERIFIED)
+			memcpy(sum, row->sum, sizeof(sum));
+	}
+	if (state == VERDICT_UNVERIFIED)
+		state = load(v, identity, sum, NULL);
+	return state == VERDICT_VERIFIED && is_sum(file, sum);
 }
 
 const char *verdict_text(char buf[static VERDICT_TEXT_MAX], enum verdict_state state, unsigned percent)
@@ -237,6 +302,7 @@ static bool is_ending(void *arg)
 static int hash_file(struct row *row, gcry_md_hd_t md, struct why *why)
 {
 	_cleanup_free_ uint8_t *buf = malloc(STEP);
+	struct image *fetched = fetched_below(row->file);
 
 	if (!buf)
 		return -ENOMEM;
@@ -249,6 +315,8 @@ static int hash_file(struct row *row, gcry_md_hd_t md, struct why *why)
 		/* Words for verdicts, and this is none: a server that denies access says nothing of the bytes. */
 		if (r == -EBADMSG || r == -EACCES)
 			return -EIO;
+		if (r == 0 && fetched)
+			r = fetched_note(fetched, buf, n, at, why);
 		if (r < 0)
 			return r;
 		gcry_md_write(md, buf, n);
@@ -299,11 +367,13 @@ static int verify(struct row *row, struct why *why)
 {
 	int r = check_digests(row, why);
 
-	if (r < 0 || !row->judge)
+	if (r < 0)
 		return r;
+	if (!sum_of(row->file, row->sum))
+		return fail(why, -ESTALE, "'%s' is not what it was when it was read before", row->shown);
 	/* What it judges by may be replaced while the file stays: a rejection of its is not kept. */
-	row->by_judge = true;
-	return row->judge->judge(row->judge, row->file, why);
+	row->by_judge = row->judge != NULL;
+	return !row->judge ? 0 : row->judge->judge(row->judge, row->file, why);
 }
 
 /* The file, and what was made of it. */
@@ -328,6 +398,16 @@ static void reject(struct row *row, const struct why *why)
 		v->rejected(v->arg, row->identity);
 }
 
+/* First what the verdict is for. */
+static void keep_good(const struct row *row)
+{
+	struct image *fetched = fetched_below(row->file);
+
+	if (fetched)
+		fetched_save(fetched);
+	save_good(row->verdicts, row);
+}
+
 static void *run(void *arg)
 {
 	struct row *row = arg;
@@ -340,7 +420,7 @@ static void *run(void *arg)
 	if (r == -EINTR)
 		r = -ECANCELED;
 	if (r == 0)
-		save(v, row->identity, GOOD);
+		keep_good(row);
 	{
 		LOCKED(&v->lock);
 
@@ -366,7 +446,7 @@ int verdicts_begin(struct verdicts *v, const struct promise *p, struct image *fi
 	LOCKED(&v->lock);
 
 	row = find_row(v, p->identity);
-	if (row && row->state != VERDICT_UNVERIFIED)
+	if (row && (row->state == VERDICT_VERIFIED ? is_sum(file, row->sum) : row->state != VERDICT_UNVERIFIED))
 		return 0;
 	if (v->ending)
 		return fail(why, -ECANCELED, "the mount is ending");
@@ -378,7 +458,9 @@ int verdicts_begin(struct verdicts *v, const struct promise *p, struct image *fi
 	if (row->has_thread)
 		(void)pthread_join(row->thread, NULL);
 	row->has_thread = false;
-	row->state = load(v, row->identity, &row->why);
+	row->state = load(v, row->identity, row->sum, &row->why);
+	if (row->state == VERDICT_VERIFIED && !is_sum(file, row->sum))
+		row->state = VERDICT_UNVERIFIED;
 	row->error = row->state == VERDICT_REJECTED ? -EBADMSG : 0;
 	if (row->state != VERDICT_UNVERIFIED)
 		return 0;

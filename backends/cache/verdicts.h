@@ -5,7 +5,7 @@
 /*
  * Whether a template's file is the one that the library promises: its checksum,
  * taken over all of it, once. The verdict is remembered with the file's identity,
- * over restarts, and never trusted for another file.
+ * over restarts, and never trusted for another file, nor for one that shows other bytes under the same identity.
  *
  * Threads: all functions from any thread. One thread at work per file that is being verified.
  */
@@ -71,6 +71,9 @@ DEFINE_CLEANUP(struct verdicts *, verdicts_free);
  */
 enum verdict_state verdicts_state(struct verdicts *v, const char *identity, unsigned *ret_percent,
 				  struct why *why);
+
+/* Whether all that can be read of this very image is known to be right, from now on. */
+bool verdicts_is_good(struct verdicts *v, const char *identity, struct image *file);
 
 /* As people read it. Returns `buf`. */
 const char *verdict_text(char buf[static VERDICT_TEXT_MAX], enum verdict_state state, unsigned percent);

@@ -215,7 +215,7 @@ int verified_image_new(struct verdicts *verdicts, const struct promise *p, enum 
 	    text_copy((char **)&v->promise.sha512, p->sha512) < 0 ||
 	    text_copy((char **)&v->promise.sha256, p->sha256) < 0)
 		return -ENOMEM;
-	v->is_good = verdicts_state(verdicts, p->identity, NULL, NULL) == VERDICT_VERIFIED;
+	v->is_good = verdicts_is_good(verdicts, p->identity, file);
 	*ret = take(img);
 	return 0;
 }

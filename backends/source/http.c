@@ -18,6 +18,7 @@
 
 #include "backends/cache/fetched.h"
 #include "backends/cache/lock.h"
+#include "backends/cache/verdicts.h"
 #include "backends/costs.h"
 #include "backends/library/library.h"
 #include "backends/net/first.h"
@@ -82,17 +83,6 @@ static int recall(struct context *context, const struct template *t, struct obje
 	return r;
 }
 
-void http_forget(struct context *context, struct template *t)
-{
-	_cleanup_free_ char *key = sidecar_identity(t);
-
-	if (key)
-		store_sidecar_write(context->store, key, SIDECAR, OBJECT_VERSION, "", 0);
-	(void)template_meet(t, NULL, NULL, NULL);
-}
-
-/* ---- meeting ---- */
-
 static int new_fetched(struct context *context, const struct template *met, const uint8_t *first, size_t count,
 		       struct image **ret, struct why *why)
 {
@@ -102,6 +92,37 @@ static int new_fetched(struct context *context, const struct template *met, cons
 					    met->proxy, first, count, ret, why)
 			: -ENOMEM;
 }
+
+/*
+ * What was made of a file that comes as another one, under the same ETag, date and length, may be of either. What was
+ * verified is of the right one.
+ */
+static void forget_broken(struct context *context, const struct template *met)
+{
+	_cleanup_free_ char *identity = text_new(STORE_FETCHED "%s", met->identity);
+	_cleanup_(image_unrefp) struct image *img = NULL;
+
+	if (!identity || new_fetched(context, met, /* first= */ NULL, 0, &img, NULL) < 0 ||
+	    !fetched_is_broken(img) ||
+	    verdicts_state(context->verdicts, met->identity, NULL, NULL) == VERDICT_VERIFIED)
+		return;
+	store_forget(context->store, met->identity);
+	store_forget(context->store, identity);
+}
+
+void http_forget(struct context *context, struct template *t)
+{
+	_cleanup_(template_unrefp) struct template *met = template_met(t);
+	_cleanup_free_ char *key = sidecar_identity(t);
+
+	if (met)
+		forget_broken(context, met);
+	if (key)
+		store_sidecar_write(context->store, key, SIDECAR, OBJECT_VERSION, "", 0);
+	(void)template_meet(t, NULL, NULL, NULL);
+}
+
+/* ---- meeting ---- */
 
 /*
  * The object was told by the server just now, with its first chunk. One that can't

@@ -36,6 +36,7 @@ and with faults, several joined by '+', their arguments separated by commas, for
     short-range:BYTES          a range is answered, rightly, with its first BYTES only
     changes:N                  from the N-th request on it is another object: ETag, time, and each byte inverted
     changes-etag:N, changes-time:N, changes-length:N    only that differs from then on
+    forged:FILE                while DIRECTORY/FILE exists each byte is inverted, and nothing in the head tells
     no-validators              neither ETag nor Last-Modified
     chunked                    no Content-Length, chunks instead
     close                      no Content-Length, the end is the connection's
@@ -320,6 +321,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def serve_file(self, file, size, mtime, etag):
         faults, headers = self.faults, {}
         invert = self.changed("changes")
+        forged = "forged" in faults and os.path.exists(os.path.join(self.server.top, faults["forged"][0]))
         if self.changed("changes-length"):
             size -= 1
         if invert or self.changed("changes-etag"):
@@ -337,7 +339,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(416, {"Content-Range": f"bytes */{size}"}, b"")
         if status == 206:
             first, end = self.range_headers(headers, first, end, size)
-        self.body(file, first, end, status, headers, invert)
+        self.body(file, first, end, status, headers, invert or forged)
 
     def range_of(self, size):
         text = self.headers.get("Range", "")

@@ -783,6 +783,33 @@ static void little_memory_is_enough(void **state)
 	far_close(far, img);
 }
 
+/* What was thrown out comes again, and nothing in the answer tells that it is another. */
+static void what_comes_again_must_be_what_it_was(void **state)
+{
+	struct far *far = *state;
+	_cleanup_free_ char *forge = text_new("%s/forge", far->www);
+	struct image *img;
+
+	far->bench->options.limit = 100 * KiB;
+	far->bench->options.memory = 20 * CHUNK;
+	img = far_open(far, NULL, "/fault/forged:forge");
+	far_assert_reads_all(far, img, CHUNK);
+	far_put(far, "forge", "", 0);
+	far_assert_fails(img, 0, SIZE, -ESTALE, "changed on its server, which does not say so");
+	assert_true(image_is_stale(img));
+	far_close(far, img);
+	bench_close_store(far->bench);
+	/* Whoever opens it next knows as well, and not that it was forged, but that it is. */
+	img = far_open(far, NULL, "/fault/forged:forge");
+	far_assert_fails(img, 0, SIZE, -ESTALE, "changed on its server, which does not say so");
+	assert_true(fetched_is_broken(img));
+	far_close(far, img);
+	assert_int_equal(unlink(forge), 0);
+	img = far_open(far, NULL, "/fault/forged:forge");
+	far_assert_reads_all(far, img, CHUNK);
+	far_close(far, img);
+}
+
 static void no_memory_at_all_is_an_error(void **state)
 {
 	struct far *far = *state;
@@ -924,6 +951,7 @@ int main(void)
 		SERVED(an_error_at_both_ends_is_an_error),
 		SERVED(a_full_store_leaves_it_to_memory),
 		SERVED(little_memory_is_enough),
+		SERVED(what_comes_again_must_be_what_it_was),
 		SERVED(no_memory_at_all_is_an_error),
 		SERVED(a_full_disk_leaves_it_to_memory),
 		SERVED(a_shortened_data_file_is_fetched_again),

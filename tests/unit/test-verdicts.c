@@ -869,6 +869,51 @@ static void a_servers_refusal_is_no_verdict(void **state)
 	far_free(far);
 }
 
+static void verify_far(struct verdicts *v, const struct promise *p, struct image *img)
+{
+	assert_int_equal(verdicts_begin(v, p, img, NULL), 0);
+	assert_int_equal(verdicts_wait(v, "a", EVER, NULL), 0);
+	assert_true(verdicts_is_good(v, "a", img));
+}
+
+/* Who does not know what was verified would take anything for it that comes under the same name. */
+static void a_verdict_counts_for_who_knows_the_file(void **state)
+{
+	struct far *far = far_new();
+	struct promise p = promise("a", NULL, NULL);
+	_cleanup_free_ char *path = NULL;
+	struct verdicts *v;
+	char sha256[65];
+	struct image *img;
+
+	far_write(far, 2 * MiB, 1);
+	far_serve(far, NULL);
+	path = text_new("%s/file", far->www);
+	digest(path, "sha256sum", 64, sha256);
+	p.sha256 = sha256;
+	img = far_open(far, "", "");
+	v = verdicts_new(&(struct verdicts_options){ .store = far->bench->context.store });
+	assert_false(verdicts_is_good(v, "a", img));
+	verify_far(v, &p, img);
+	far_close(far, img);
+	verdicts_free(v);
+	bench_close_store(far->bench);
+
+	img = far_open(far, "", "");
+	v = verdicts_new(&(struct verdicts_options){ .store = far->bench->context.store });
+	assert_true(verdicts_is_good(v, "a", img));
+	far_close(far, img);
+	store_forget(far->bench->context.store, STORE_FETCHED "a");
+	img = far_open(far, "", "");
+	assert_int_equal(verdicts_state(v, "a", NULL, NULL), VERDICT_VERIFIED);
+	assert_false(verdicts_is_good(v, "a", img));
+	verify_far(v, &p, img);
+	assert_in_range(far_stats(far).bytes, 2 * MiB, 3 * MiB);
+	far_close(far, img);
+	verdicts_free(v);
+	far_free(far);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -897,6 +942,7 @@ int main(void)
 		TEST(the_end_releases_readers),
 		TEST(it_says_what_reads_do),
 		cmocka_unit_test(a_servers_refusal_is_no_verdict),
+		cmocka_unit_test(a_verdict_counts_for_who_knows_the_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
