@@ -17,6 +17,9 @@
 /* Of a body that nobody wants (an error's page), so much is read, to keep the connection. */
 #define DROP_MAX (64 * KiB)
 
+/* Heads, also those of interim answers, trailers, and what an FTP server has to say: all that is no body. */
+#define TALK_MAX (256 * KiB)
+
 /* In the time of a stall so much must come: a byte now and then is no progress. */
 #define HEARD_MIN 512
 
@@ -94,6 +97,12 @@ static size_t on_header(char *line, size_t one, size_t count, void *arg)
 	struct net_transfer *t = arg;
 
 	t->heard += count;
+	t->talk += count;
+	if (t->talk > TALK_MAX) {
+		t->verdict.error =
+			fail(&t->verdict.why, -EPROTO, "%s sends lines without end", t->at_url.quoted);
+		return 0;
+	}
 	/* What comes behind a body are a chunked answer's trailers. */
 	if (t->is_judged || !url_is_http(&t->at_url))
 		return count;
@@ -194,7 +203,7 @@ int transfer_begin(struct net_transfer *t, struct why *why)
 	t->verdict = (struct verdict){ 0 };
 	t->error_text[0] = '\0';
 	t->at_before = t->at;
-	t->heard = t->dropped = 0;
+	t->heard = t->dropped = t->talk = 0;
 	t->began = t->quiet_since = lock_now_ms();
 	r = request_set(t, why);
 	if (r == 0)

@@ -86,6 +86,7 @@ struct net_transfer {
 	struct verdict verdict;
 	uint64_t body_at, body_end; /* in the object; the latter UNKNOWN when not told */
 	uint64_t dropped;	    /* bytes of a body that nobody wants */
+	uint64_t talk;		    /* bytes of all that is no body */
 	int64_t began, quiet_since; /* lock_now_ms() */
 	uint64_t heard;		    /* bytes since `quiet_since` */
 };

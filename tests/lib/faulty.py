@@ -47,6 +47,8 @@ and with faults, several joined by '+', their arguments separated by commas, for
     loop                       302 to itself
     auth:USER,PASSWORD         401 unless Basic says this
     head:LINES                 so many lines more in the head, 100 bytes each
+    trailers                   with chunked: trailers without end
+    interim                    interim answers without end
     s3, s3-token               403 unless AWS Signature Version 4 (S3) is right: key id KEY, secret SECRET; and with
                                session token TOKEN
     unchanged                  304 whatever was asked
@@ -379,6 +381,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def body(self, file, first, end, status, headers, invert):
         faults = self.faults
+        while "interim" in faults:
+            self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 1000)
         file.seek(first)
         if "gzip" in faults:
             data = gzip.compress(file.read(end - first))
@@ -420,7 +424,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for name in faults:
             self.strike(name)
         if "chunked" in self.faults:
-            self.wfile.write(b"0\r\n\r\n")
+            self.wfile.write(b"0\r\n")
+            while "trailers" in self.faults:
+                self.wfile.write(b"X-Filler: xxxxxxxx\r\n" * 1000)
+            self.wfile.write(b"\r\n")
 
     def strike(self, name):
         if name == "stall":

@@ -487,6 +487,8 @@ static void lasting_faults_end_in_errors(void **state)
 		{ "range-total:*+short-range:1001+changes-length:2", 298999, 0, -ESTALE, "length" },
 		{ "length:500", 0, 0, -ESTALE, "length" }, /* as if it was cut, but then there is no more */
 		{ "head:1000", 0, 0, -EPROTO, "head that does not end" },
+		{ "chunked+trailers", 0, 0, -EPROTO, "sends lines without end" },
+		{ "interim", 0, 0, -EPROTO, "sends lines without end" },
 		{ "loop", 0, 0, -EPROTO, "redirects" },
 		{ "to:file:%2F%2F%2Fetc%2Fpasswd", 0, 0, -EPROTO, "redirects to" },
 		{ "to:gopher:%2F%2F127.0.0.1%2F", 0, 0, -EPROTO, "redirects to 'gopher://'" },
