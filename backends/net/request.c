@@ -137,6 +137,10 @@ int request_set(struct net_transfer *t, struct why *why)
 			    t->at_url.quoted, t->at_url.scheme);
 	bad |= SET(e, CURLOPT_URL, t->at_url.text);
 	bad |= SET(e, CURLOPT_NOSIGNAL, 1L);
+#if CURL_AT_LEAST_VERSION(7, 87, 0)
+	/* A name is looked up by a thread of libcurl's, which nothing ends: ours must not wait for it to be through. */
+	bad |= SET(e, CURLOPT_QUICK_EXIT, 1L);
+#endif
 	bad |= SET(e, CURLOPT_FOLLOWLOCATION, 0L);
 	bad |= SET(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	bad |= SET(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
