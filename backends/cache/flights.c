@@ -211,8 +211,8 @@ static void dispatch(struct fetched *f)
 				break;
 			run = (struct run_of_chunks){ 0, fetched_chunks(f) };
 		}
-		log_detail("http: fetch chunks %" PRIu64 " to %" PRIu64 " of '%s'%s", run.from, run.end - 1,
-			   f->object.url, waited ? ", somebody waits" : "");
+		log_detail("http: fetch chunks %" PRIu64 " to %" PRIu64 " of '%.*s'%s", run.from, run.end - 1,
+			   NET_URL_TEXT(f->object.url), waited ? ", somebody waits" : "");
 		r = take_off(f, fl, run, waited ? NET_WAITED_FOR : NET_AHEAD, &why);
 		if (r < 0) {
 			fl->transfer = NULL;
@@ -287,8 +287,8 @@ int flights_place(struct fetched *f, uint64_t chunk, const void *bytes, size_t c
 		r = to_memory(sh, chunk, bytes, count);
 	else
 		add_chunk(f, &unit);
-	return r < 0 ? fail(why, r, "what comes of '%s' fits neither into the store '%s' nor into memory",
-			    f->object.url, sh->store->name)
+	return r < 0 ? fail(why, r, "what comes of '%.*s' fits neither into the store '%s' nor into memory",
+			    NET_URL_TEXT(f->object.url), sh->store->name)
 		     : 0;
 }
 
@@ -340,8 +340,9 @@ static int on_data(void *arg, const void *buf, size_t count, uint64_t offset, st
 		/* Where no length was told beforehand. */
 		if (fl->at == fl->run.end)
 			return fail(why, -ESTALE,
-				    "'%s' changed on its server: it had %" PRIu64 " bytes, now there are more",
-				    f->object.url, f->object.length);
+				    "'%.*s' changed on its server: it had %" PRIu64
+				    " bytes, now there are more",
+				    NET_URL_TEXT(f->object.url), f->object.length);
 		whole = fetched_chunk_bytes(f, fl->at);
 		n = min_u64(count, whole - fl->count);
 		memcpy(fl->chunk + fl->count, p, n);
@@ -391,9 +392,9 @@ static int judge_end(const struct fetched *f, const struct flight *fl, int error
 {
 	if (error == -ERANGE && !fl->is_misplaced)
 		return fail(why, -ESTALE,
-			    "'%s' changed on its server: it had %" PRIu64
+			    "'%.*s' changed on its server: it had %" PRIu64
 			    " bytes, now it does not reach to %" PRIu64,
-			    f->object.url, f->object.length, fl->at * FETCH_CHUNK);
+			    NET_URL_TEXT(f->object.url), f->object.length, fl->at * FETCH_CHUNK);
 	if (error == 0 && fl->at < fl->run.end)
 		return fail(why, -EIO, "'%.*s' ended after %" PRIu64 " of %" PRIu64 " bytes",
 			    NET_URL_TEXT(f->object.url), fl->at * FETCH_CHUNK + fl->count, f->object.length);

@@ -98,7 +98,8 @@ int shelf_check(const struct shelf *sh, const char *identity, struct image *belo
 	if (r < 0)
 		return r;
 	if (below->size != sh->of.size || sv.n_units != sh->of.n_units || sv.layout != sh->of.layout)
-		return fail(why, -ESTALE, "two templates claim to be '%s', but their units differ", identity);
+		return fail(why, -ESTALE, "two templates claim to be '%.*s', but their units differ",
+			    STORE_SHOWN(identity));
 	return 0;
 }
 
@@ -317,7 +318,7 @@ static void open_files(struct shelf *sh, struct image *below)
 		if (r == 0)
 			r = settle(sh, below);
 		if (r < 0 && r != -ENOENT)
-			log_note("store: '%s' starts anew: %s", sh->identity, why_text(&why, r));
+			log_note("store: '%.*s' starts anew: %s", STORE_SHOWN(sh->identity), why_text(&why, r));
 	}
 	if (r < 0) {
 		closep(&sh->fd);
@@ -326,8 +327,8 @@ static void open_files(struct shelf *sh, struct image *below)
 		r = create_data(sh);
 	}
 	if (r < 0) {
-		log_warn("store: '%s' can't be stored in '%s': %s", sh->identity, sh->store->name,
-			 strerror(-r));
+		log_warn("store: '%.*s' can't be stored in '%s': %s", STORE_SHOWN(sh->identity),
+			 sh->store->name, strerror(-r));
 		sh->lost = true;
 	}
 }
@@ -535,7 +536,7 @@ void shelf_lose(struct shelf *sh, const char *reason)
 		sh->lost = true;
 		forget_bits(sh);
 	}
-	log_warn("store: what was stored of '%s' is dropped: %s", sh->identity, reason);
+	log_warn("store: what was stored of '%.*s' is dropped: %s", STORE_SHOWN(sh->identity), reason);
 	remove_units(sh);
 }
 

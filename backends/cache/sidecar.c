@@ -251,7 +251,8 @@ static int read_file(struct store *s, struct entry *e, const char *identity, con
 	if (r == 0)
 		r = sidecar_decode((struct span){ bytes, count }, identity, name, version, &inner);
 	if (r < 0) {
-		log_detail("store: sidecar %s of '%s' is dropped: %s", name, identity, strerror(-r));
+		log_detail("store: sidecar %s of '%.*s' is dropped: %s", name, STORE_SHOWN(identity),
+			   strerror(-r));
 		(void)store_remove(s, e, name);
 		return -ENOENT;
 	}
@@ -335,6 +336,7 @@ void store_sidecar_write(struct store *s, const char *identity, const char *name
 		return;
 	r = store_replace(s, e, name, DURABLE_IF_OLD, file, file_count);
 	if (r < 0)
-		log_detail("store: can't keep sidecar %s of '%s': %s", name, identity, strerror(-r));
+		log_detail("store: can't keep sidecar %s of '%.*s': %s", name, STORE_SHOWN(identity),
+			   strerror(-r));
 	unpin_entry(s, e);
 }

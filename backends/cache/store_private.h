@@ -3,6 +3,7 @@
 #define GOALFS_BACKENDS_CACHE_STORE_PRIVATE_H
 
 /* What the store's own files share. Nobody outside of backends/cache includes this. */
+#include <string.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -10,6 +11,9 @@
 #include "backends/cache/memory.h"
 #include "backends/cache/shelf.h"
 #include "backends/cache/store.h"
+
+/* For "%.*s" in a sentence: an identity up to the query of a URL in it, where tokens stand. */
+#define STORE_SHOWN(identity) (int)strcspn(identity, "?\n"), identity
 
 #define KEY_TEXT 33 /* 128 bits in hex, and a NUL */
 

@@ -509,6 +509,7 @@ int verdicts_wait(struct verdicts *v, const char *identity, int ms, struct why *
 		lost = patience_lost();
 		(void)pthread_mutex_lock(&v->lock);
 		if (lost)
-			return fail(why, -EINTR, "given up waiting for the verdict on '%s'", identity);
+			return fail(why, -EINTR, "given up waiting for the verdict on '%.*s'",
+				    STORE_SHOWN(identity));
 	}
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# User and password of a URL, or of ~/.netrc, open a server's door, and show nowhere.
+# User and password of a URL, or of ~/.netrc, open a server's door, and show nowhere; neither does what stands in its
+# query.
 . "${0%/*}/../lib/common.sh"
 . "$TEST_TOP/tests/lib/remote.sh"
 make_template small.xz 1 24M
@@ -49,3 +50,16 @@ mount_remote -v "$http/private/index"
 assert_same "$TEST_TMP/small.raw" "$TEST_MNT/small.raw"
 umount_library
 ! grep -nE 'pass(%20| )word' "$TEST_LOG" || fail "the password shows"
+
+# A token opens no door of this server's; but it goes with the request.
+mount_at "" --no-cache -v "$http/small.xz?token=to%20ken"
+assert_same "$TEST_TMP/small.raw" "$TEST_MNT/small.raw"
+cat "$TEST_MNT/small.json" "$TEST_MNT/small.raw.plan" "$TEST_MNT/small@1K.raw.plan" >"$TEST_TMP/shown" || true
+umount_library
+mount_at "" --no-cache -v "$http/small.xz?token=to%20ken#sha256=$(printf %064d 0)"
+assert_read_fails "$TEST_MNT/small.raw" EIO EBADMSG
+umount_library
+assert_says "$TEST_LOG" 'what was stored of .*small.xz. is dropped'
+[ "$(requests '/small.xz.token=to%20ken')" -gt 0 ] || fail "it was left out"
+assert_says "$TEST_LOG" 'fetch chunks'
+! grep -nE 'to(%20| )ken' "$TEST_LOG" "$TEST_TMP/shown" || fail "the token shows"
