@@ -258,21 +258,42 @@ static int client_new(const struct nbd_client_options *options, struct nbd_clien
 	return fail(why, r, "'%s' can't be opened: %s", options->name, strerror(-r));
 }
 
-void nbd_client_close(struct nbd_client *c)
+void client_free(struct nbd_client *c)
 {
-	if (!c)
-		return;
-	(void)pthread_mutex_lock(&c->lock);
-	c->is_ending = true;
-	ring(c);
-	(void)pthread_mutex_unlock(&c->lock);
-	(void)pthread_join(c->thread, NULL);
 	(void)pthread_cond_destroy(&c->opened);
 	(void)pthread_mutex_destroy(&c->lock);
 	closep(&c->bell);
 	free(c->name);
 	free(c->uri);
 	free(c);
+}
+
+/* True: the thread is stuck in a look-up, and will free what is left when it is through. */
+static bool end_or_orphan(struct nbd_client *c)
+{
+	LOCKED(&c->lock);
+
+	c->is_ending = true;
+	ring(c);
+	while (!c->has_ended && !c->is_looking_up)
+		(void)pthread_cond_wait(&c->opened, &c->lock);
+	c->is_orphan = !c->has_ended;
+	return c->is_orphan;
+}
+
+void nbd_client_close(struct nbd_client *c)
+{
+	pthread_t thread;
+
+	if (!c)
+		return;
+	thread = c->thread;
+	if (end_or_orphan(c)) {
+		(void)pthread_detach(thread);
+		return;
+	}
+	(void)pthread_join(thread, NULL);
+	client_free(c);
 }
 
 static bool is_decided(const void *client)

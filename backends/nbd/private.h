@@ -92,6 +92,9 @@ struct nbd_client {
 	pthread_cond_t opened;
 	struct request *queue, **queue_end;
 	bool is_rung, is_ending;
+	bool is_looking_up; /* libnbd connects, which may take as long as a name server does; nothing ends it */
+	bool has_ended;	    /* the thread, but for its last steps */
+	bool is_orphan;	    /* nobody has it open: who ends last frees it, and that is the thread */
 	bool is_open, is_stale;
 	int open_error;	    /* 0 until it is known that it can't be opened */
 	struct why why;	    /* the last failure to connect */
@@ -129,6 +132,11 @@ void link_forget(struct link *l, const struct request *rq);
 
 /* Closes the connection. What was in flight is given back, as a list. */
 struct request *link_close(struct link *l);
+
+/* ---- client.c ---- */
+
+/* Its thread has ended, or is the caller and does so now. */
+void client_free(struct nbd_client *c);
 
 /* ---- serve.c ---- */
 

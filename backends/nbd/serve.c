@@ -266,6 +266,26 @@ static void turn_link(struct nbd_client *c, struct link *l, short revents)
 		lose(c, l, r, &why);
 }
 
+static void note_looking_up(struct nbd_client *c, bool is_looking_up)
+{
+	LOCKED(&c->lock);
+
+	c->is_looking_up = is_looking_up;
+	(void)pthread_cond_broadcast(&c->opened);
+}
+
+static int look_up(struct nbd_client *c, struct link *l, struct why *why)
+{
+	int r;
+
+	if (c->child)
+		return link_connect(l, NULL, nbd_child_socket(c->child), why);
+	note_looking_up(c, true);
+	r = link_connect(l, c->uri, NULL, why);
+	note_looking_up(c, false);
+	return r;
+}
+
 static void connect_link(struct nbd_client *c)
 {
 	struct why why = { "" };
@@ -276,7 +296,7 @@ static void connect_link(struct nbd_client *c)
 	while (l->state != LINK_NONE)
 		l++;
 	if (r == 0)
-		r = link_connect(l, c->uri, c->child ? nbd_child_socket(c->child) : NULL, &why);
+		r = look_up(c, l, &why);
 	if (r == 0) {
 		/* A server that is fast may have said all there is to say by now. */
 		turn_link(c, l, 0);
@@ -472,6 +492,21 @@ static bool look(struct nbd_client *c, bool *ret_wants)
 	return !c->is_ending;
 }
 
+static void end(struct nbd_client *c)
+{
+	bool is_orphan;
+
+	{
+		LOCKED(&c->lock);
+
+		c->has_ended = true;
+		is_orphan = c->is_orphan;
+		(void)pthread_cond_broadcast(&c->opened);
+	}
+	if (is_orphan)
+		client_free(c);
+}
+
 void *serve(void *client)
 {
 	struct nbd_client *c = client;
@@ -491,5 +526,6 @@ void *serve(void *client)
 		if (l->state != LINK_NONE)
 			(void)link_close(l);
 	nbd_child_end(take(c->child), /* ret_last= */ NULL);
+	end(c);
 	return NULL;
 }

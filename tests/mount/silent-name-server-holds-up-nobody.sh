@@ -27,14 +27,20 @@ for i in 1 2 3 4 5 6; do
 done >"$TEST_TMP/index"
 mv "$TEST_TMP/index" "$TEST_LIB/index"
 serve
-mount_remote --formats raw http://nobody.example/index "$http/index"
+mkdir "$TEST_TMP/exports"
+echo nbd://nobody.example/disk >"$TEST_TMP/exports/far.nbd"
+mount_remote --formats raw http://nobody.example/index "$http/index" "$TEST_TMP/exports"
+stat "$TEST_MNT/far.raw" >"$TEST_TMP/stat" 2>&1 &
+looker=$!
 wait_until 60 test -s "$TEST_TMP/asked"
 # The last ones when connecting has had its time.
 for i in 1 2 3 4 5 6; do
 	assert_same "$TEST_LIB/t$i.img" "$TEST_MNT/t$i.raw"
-	sleep 4
+	sleep 3
 done
-fusermount3 -u "$TEST_MNT"
+kill "$looker"
+test_wait "$looker" 120 || fail "who looked at an export waits for the name server"
+wait_until 20 fusermount3 -u "$TEST_MNT"
 test_wait "$test_pid" 120 || fail "the daemon waits for the name server"
 wait "$test_pid" || fail "goalfs ended with status $?"
 kill "$dns"
