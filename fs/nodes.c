@@ -346,13 +346,26 @@ static bool is_taken(struct nodes *nodes, uint64_t id, const char *name, const c
 	       (known && (known->identity != hash_of(identity) || strcmp(known->name, name) != 0));
 }
 
-/* The id that this name has, or will have; of two with one hash the second one gets another. 0: all are taken. */
-static uint64_t choose_id(struct nodes *nodes, const char *name, const char *identity)
+/*
+ * Whether a node can't be what is looked for. A size is told early, before all that it was computed from
+ * was checked: who finds another one later must not find the kernel going by the first one.
+ */
+static bool is_of_other_size(const struct node *node, const uint64_t *size)
+{
+	return size ? node->size != *size : node->refuted;
+}
+
+/*
+ * The id that this name has, or will have; of two with one hash the second one gets another. `size`: what was found
+ * out to be its own, NULL: whatever was. 0: all are taken.
+ */
+static uint64_t choose_id(struct nodes *nodes, const char *name, const char *identity, const uint64_t *size)
 {
 	for (unsigned n = 0; n <= UINT8_MAX; n++) {
 		uint64_t id = nth_id(name, hash_of(identity), (uint8_t)n);
+		const struct node *node = find_locked(nodes, id);
 
-		if (!is_taken(nodes, id, name, identity))
+		if (!is_taken(nodes, id, name, identity) && !(node && is_of_other_size(node, size)))
 			return id;
 	}
 	return 0;
@@ -396,7 +409,7 @@ struct node *nodes_add(struct nodes *nodes, const char *name, struct resolved *r
 	if (!made)
 		return NULL;
 	pthread_mutex_lock(&nodes->lock);
-	made->id = choose_id(nodes, name, made->identity);
+	made->id = choose_id(nodes, name, made->identity, &made->size);
 	node = find_locked(nodes, made->id);
 	if (!node && made->id) {
 		node = insert(nodes, take(made));
@@ -405,6 +418,7 @@ struct node *nodes_add(struct nodes *nodes, const char *name, struct resolved *r
 	}
 	if (node) {
 		node->made = lock_now_ms();
+		node->refuted = false;
 		if (node->image)
 			leaving = linger(nodes, node);
 		count_lookup(node);
@@ -435,7 +449,7 @@ struct node *nodes_look_up(struct nodes *nodes, const char *name, const char *id
 	uint64_t id;
 
 	LOCKED(&nodes->lock);
-	id = choose_id(nodes, name, identity);
+	id = choose_id(nodes, name, identity, NULL);
 	node = find_locked(nodes, id);
 	if (!node)
 		return NULL;
@@ -527,10 +541,15 @@ int node_set_image(struct nodes *nodes, struct node *node, struct resolved *r, s
 {
 	struct leaving leaving;
 
-	/* The promised size is what the kernel goes by. */
-	if (!r->image || r->image->size != node->size || strcmp(resolved_identity(r), node->identity) != 0)
+	if (!r->image || strcmp(resolved_identity(r), node->identity) != 0)
 		return -ESTALE;
 	pthread_mutex_lock(&nodes->lock);
+	/* The promised size is what the kernel goes by. */
+	if (r->image->size != node->size) {
+		node->refuted = true;
+		pthread_mutex_unlock(&nodes->lock);
+		return -ESTALE;
+	}
 	if (!node->image)
 		node->image = take(r->image);
 	if (!node->plan)

@@ -6,7 +6,8 @@
  * The nodes that the kernel knows. A node id is a hash of the name and of what
  * the name stood for, so that it is the same after a restart and never stands
  * for other bytes: a template that changes gives its goals new ids. Should two
- * have the same hash, the second one gets another id. A journal in the store's
+ * have the same hash, the second one gets another id; so does a name whose size was
+ * told wrong at first. A journal in the store's
  * directory remembers which name an id was (known.h), so that a file handle
  * (NFS) finds its file again after a restart.
  *
@@ -61,6 +62,7 @@ struct node {
 	struct node *older, *newer; /* those with an open image, by last use */
 	int64_t used;		    /* when the image was last asked for; lock_now_ms() */
 	bool lingers;		    /* is among those */
+	bool refuted;		    /* its size was found to be another one: it is not looked up any more */
 };
 
 struct nodes;
@@ -71,7 +73,7 @@ void nodes_free(struct nodes *nodes); /* accepts NULL */
 DEFINE_CLEANUP(struct nodes *, nodes_free);
 
 /*
- * The node for a resolved name, made or found; its image (if any) and lookup
+ * The node for a resolved name of that size, made or found; its image (if any) and lookup
  * count belong to it. Consumes what `r` holds. Returns a node with one more
  * lookup counted and a ref for the caller, or NULL without memory.
  */
@@ -80,7 +82,7 @@ struct node *nodes_add(struct nodes *nodes, const char *name, struct resolved *r
 /* A ref to the node the kernel means, or NULL: it was never told of that id. */
 struct node *nodes_get(struct nodes *nodes, uint64_t id);
 
-/* The same, but counts a lookup, and only if its identity still is `identity`. */
+/* The same, but counts a lookup, and only if its identity still is `identity`, and its size was not found wrong. */
 struct node *nodes_look_up(struct nodes *nodes, const char *name, const char *identity);
 
 void node_put(struct nodes *nodes, struct node *node);
@@ -91,8 +93,8 @@ char *nodes_name_of(struct nodes *nodes, uint64_t id);
 
 /*
  * A ref to the node's image while it is open, else NULL: resolve the name again
- * and hand it to node_set_image, which keeps it only if the identity is the same
- * (else -ESTALE) and returns a ref.
+ * and hand it to node_set_image, which keeps it only if identity and size are the same
+ * (else -ESTALE: who looks the name up again gets another node) and returns a ref.
  */
 struct image *node_image(struct nodes *nodes, struct node *node);
 int node_set_image(struct nodes *nodes, struct node *node, struct resolved *r, struct image **ret);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/unit/test.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -569,6 +570,63 @@ static void test_images_in_use_make_no_room_for_others(void **state)
 	nodes_free(nodes);
 }
 
+static struct resolved resolved_of_size(struct template *t, uint64_t size)
+{
+	return (struct resolved){ .template = template_ref(t),
+				  .image = memimage_new("x", 1, size),
+				  .size = size };
+}
+
+/* Told before all was checked that it was computed from, and then another one: the kernel goes on going by the first. */
+static void test_another_size_is_another_node(void **state)
+{
+	char name[] = "t", identity[] = "sha512:1";
+	struct template t = { .name = name, .stands_for = identity, .refs = 1 };
+	struct nodes *nodes = nodes_new(-1);
+	struct node *early = add_image(nodes, &t, "t.qcow2", memimage_new("x", 1, 512)), *right, *again;
+	struct resolved r = resolved_of_size(&t, 1024);
+	struct image *img = NULL;
+
+	nodes_let_go(nodes, early);
+	assert_null(node_image(nodes, early));
+	assert_int_equal(node_set_image(nodes, early, &r, &img), -ESTALE);
+	resolved_done(&r);
+	assert_null(nodes_look_up(nodes, "t.qcow2", identity));
+
+	right = add_image(nodes, &t, "t.qcow2", memimage_new("x", 1, 1024));
+	assert_true(right->id != early->id);
+	assert_int_equal(right->size, 1024);
+	assert_int_equal(early->size, 512);
+	again = nodes_look_up(nodes, "t.qcow2", identity);
+	assert_ptr_equal(again, right);
+	node_put(nodes, early);
+	node_put(nodes, right);
+	node_put(nodes, again);
+	nodes_free(nodes);
+	assert_int_equal(t.refs, 1);
+}
+
+/* Nobody has opened it meanwhile, and its image was closed. */
+static void test_a_node_gets_no_image_of_another_size(void **state)
+{
+	char name[] = "t", identity[] = "sha512:1";
+	struct template t = { .name = name, .stands_for = identity, .refs = 1 };
+	struct nodes *nodes = nodes_new(-1);
+	struct node *early = add_image(nodes, &t, "t.qcow2", memimage_new("x", 1, 512)), *right;
+	struct image *img;
+
+	nodes_let_go(nodes, early);
+	right = add_image(nodes, &t, "t.qcow2", memimage_new("x", 1, 1024));
+	assert_ptr_not_equal(right, early);
+	assert_null(node_image(nodes, early));
+	img = node_image(nodes, right);
+	assert_int_equal(img->size, right->size);
+	image_unref(img);
+	node_put(nodes, early);
+	node_put(nodes, right);
+	nodes_free(nodes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -590,6 +648,8 @@ int main(void)
 		cmocka_unit_test_setup(test_times_of_an_id_stay_over_restarts, forget_journal),
 		cmocka_unit_test(test_an_image_outlives_being_forgotten),
 		cmocka_unit_test(test_images_in_use_make_no_room_for_others),
+		cmocka_unit_test(test_another_size_is_another_node),
+		cmocka_unit_test(test_a_node_gets_no_image_of_another_size),
 	};
 
 	return cmocka_run_group_tests_name("nodes", tests, setup, teardown);
