@@ -1019,6 +1019,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	if (nodes_are_kept(m->nodes))
 		conn->want |= conn->capable & FUSE_CAP_EXPORT_SUPPORT;
 	conn->want |= conn->capable & FUSE_CAP_EXPLICIT_INVAL_DATA;
+	/* Passed on by libfuse from 3.17 on; else see passthrough.c. */
+	conn->want |= conn->capable & FUSE_CAP_PARALLEL_DIROPS;
 	/* Lookup of all that a listing shows would open every template. */
 	conn->want &= ~(unsigned)FUSE_CAP_READDIRPLUS;
 	/* Requests of up to 1 MiB: libfuse derives the number of pages from this. */

@@ -4,6 +4,10 @@
  * things are done behind its back, both on the wire: the INIT reply is given its
  * flags and a stack depth while it is written, and an OPEN is answered with a raw
  * struct fuse_open_out.
+ *
+ * The INIT reply says as well that look-ups and listings may come side by side, which
+ * libfuse before 3.17 forgets to hand on: without it one name whose server
+ * takes its time holds up every other.
  */
 #include "fs/passthrough.h"
 
@@ -18,6 +22,7 @@
 
 /* The kernel's include/uapi/linux/fuse.h, 7.40; older ones lack half of it. In host byte order. */
 #define OP_INIT		  26
+#define INIT_PARALLEL_DIR (UINT32_C(1) << 18)
 #define INIT_EXT	  (UINT32_C(1) << 30)
 #define INIT2_PASSTHROUGH (UINT32_C(1) << 5) /* bit 37 */
 #define INIT2_NO_EXPORT	  (UINT32_C(1) << 6) /* bit 38 */
@@ -62,7 +67,8 @@ struct passthrough {
 	struct warden *warden;
 	bool wanted; /* passthrough, which takes root */
 	bool exportable;
-	uint32_t offered;     /* by the kernel, in INIT: what of INIT2_* is wanted */
+	uint32_t offered;     /* by the kernel, in INIT: what of INIT2_* is wanted, */
+	uint32_t offered_dir; /* and INIT_PARALLEL_DIR */
 	bool on;	      /* answered, and not refused since */
 	uint64_t init_unique; /* of the INIT that has not been answered yet; 0: none */
 };
@@ -82,6 +88,7 @@ static void see_request(const void *buf, ssize_t n)
 	the->init_unique = in->unique;
 	the->offered = init->flags & INIT_EXT ? init->flags2 : 0;
 	the->offered &= (the->wanted ? INIT2_PASSTHROUGH : 0) | (the->exportable ? 0 : INIT2_NO_EXPORT);
+	the->offered_dir = init->flags & INIT_PARALLEL_DIR;
 }
 
 static ssize_t read_device(int fd, void *buf, size_t count, void *userdata)
@@ -101,10 +108,10 @@ static ssize_t write_device(int fd, struct iovec *iov, int count, void *userdata
 	if (!the->init_unique || out->unique != the->init_unique)
 		return writev(fd, iov, count);
 	the->init_unique = 0;
-	if (!the->offered || count != 2 || iov[1].iov_len != sizeof(init) || out->error)
+	if (count != 2 || iov[1].iov_len != sizeof(init) || out->error)
 		return writev(fd, iov, count);
 	memcpy(&init, iov[1].iov_base, sizeof(init));
-	init.flags |= INIT_EXT;
+	init.flags |= the->offered_dir | (the->offered ? INIT_EXT : 0);
 	init.flags2 |= the->offered;
 	the->on = the->offered & INIT2_PASSTHROUGH;
 	if (the->on)
@@ -141,8 +148,7 @@ struct passthrough *passthrough_new(struct fuse_session *session, struct warden 
 	p->warden = warden;
 	p->wanted = geteuid() == 0;
 	p->exportable = exportable;
-	if (p->wanted || !exportable)
-		watch_init(p);
+	watch_init(p);
 	return p;
 }
 

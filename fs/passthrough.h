@@ -22,10 +22,10 @@ struct passthrough;
 struct warden;
 
 /*
- * Before the loop starts: asks for it in the INIT reply. There it is told, too,
- * if file handles mean nothing after a restart (`exportable` false), which libfuse
- * can't before 3.17: name_to_handle_at(2) then fails with EOPNOTSUPP, and nobody
- * exports the mount. NULL without memory.
+ * Before the loop starts: asks for it in the INIT reply, and for look-ups and listings of
+ * the directory side by side. There it is told, too, if file handles mean nothing after
+ * a restart (`exportable` false), which libfuse can't before 3.17: name_to_handle_at(2)
+ * then fails with EOPNOTSUPP, and nobody exports the mount. NULL without memory.
  */
 struct passthrough *passthrough_new(struct fuse_session *session, struct warden *warden, bool exportable);
 void passthrough_free(struct passthrough *p); /* after the session was destroyed; accepts NULL */
