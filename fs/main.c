@@ -28,6 +28,7 @@
 #include "fs/confine.h"
 #include "fs/mount.h"
 #include "fs/mountpoint.h"
+#include "fs/news.h"
 #include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/passthrough.h"
@@ -344,6 +345,14 @@ static int mount_and_serve(const struct options *o, struct world *w, struct moun
 	return r;
 }
 
+/* For store_when_scarce. */
+static bool close_unused(void *arg)
+{
+	struct mount *m = arg;
+
+	return nodes_close_unused(m->nodes);
+}
+
 static int open_mount(const struct options *o, struct world *w, struct mount *m, struct why *why)
 {
 	_cleanup_free_ char *options = session_options(o);
@@ -354,7 +363,7 @@ static int open_mount(const struct options *o, struct world *w, struct mount *m,
 	if (r == 0)
 		r = warden_start(w->mountpoint, options, &m->warden, why);
 	if (r == 0)
-		r = world_open(o, &(struct listener){ mount_changed, mount_rejected, m }, w, why);
+		r = world_open(o, &(struct listener){ news_changed, news_rejected, m }, w, why);
 	if (r < 0)
 		return r;
 	clock_gettime(CLOCK_REALTIME, &m->changed);
@@ -365,7 +374,7 @@ static int open_mount(const struct options *o, struct world *w, struct mount *m,
 	m->resolving = gate_new(LOOP_RESOLVING);
 	if (!m->nodes || !m->reading || !m->resolving)
 		return -ENOMEM;
-	store_when_scarce(w->context.store, mount_scarce, m);
+	store_when_scarce(w->context.store, close_unused, m);
 	return 0;
 }
 

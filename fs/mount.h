@@ -58,15 +58,6 @@ void handle_close(struct mount *m, struct handle *h);
 /* Log lines that name who has files open: those are about to lose them. */
 void mount_say_open(struct mount *m);
 
-/* For struct library_options.changed: `arg` is the struct mount. */
-void mount_changed(void *arg, const char *template_name);
-
-/* For struct verdicts_options.rejected: the kernel forgets what was served of that file. */
-void mount_rejected(void *arg, const char *identity);
-
-/* For store_when_scarce. */
-bool mount_scarce(void *arg);
-
 /*
  * Answers requests until the directory is unmounted or SIGTERM or SIGINT comes; at
  * SIGHUP the library is read again. All of them must be blocked in the calling thread. Returns 0 or a negative errno.

@@ -296,11 +296,19 @@ static void count_lookup(struct node *node)
 		node->refs++;
 }
 
-void node_set_owner(struct node *node, const struct template *t)
+static void set_owner(struct node *node, const struct template *t)
 {
 	node->mode = t->mode & 0444;
 	node->uid = t->uid;
 	node->gid = t->gid;
+}
+
+void node_renew_owner(struct node *node, struct library *library)
+{
+	_cleanup_(template_unrefp) struct template *t = NULL;
+
+	if (node->template_name && resolve_template(library, node->name, &t) == 0)
+		set_owner(node, t);
 }
 
 static struct node *node_new(const char *name, struct resolved *r)
@@ -314,7 +322,7 @@ static struct node *node_new(const char *name, struct resolved *r)
 	if (r->template) {
 		node->template_name = strdup(r->template->name);
 		node->mtime = r->template->mtime;
-		node_set_owner(node, r->template);
+		set_owner(node, r->template);
 	} else {
 		(void)clock_gettime(CLOCK_REALTIME, &node->mtime);
 	}

@@ -108,8 +108,8 @@ bool nodes_are_kept(const struct nodes *nodes);
 /* Closes the node's image, unless somebody has it open: who does may open it once more. */
 void nodes_let_go(struct nodes *nodes, struct node *node);
 
-/* Its template is another's now, or for others to read. */
-void node_set_owner(struct node *node, const struct template *t);
+/* Its template may be another's now, or for others to read: asks the library. */
+void node_renew_owner(struct node *node, struct library *library);
 
 /* The id that a name standing for `identity` has, but for two of one hash. */
 uint64_t node_id(const char *name, const char *identity);

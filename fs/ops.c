@@ -24,7 +24,6 @@
 #include "fs/passthrough.h"
 #include "fs/readahead.h"
 #include "fs/signals.h"
-#include "fs/survey.h"
 #include "fs/unmount.h"
 
 /* What a name stands for changes only with the library, and then the kernel is told. */
@@ -319,20 +318,9 @@ static void refuse_lookup(fuse_req_t req, const char *name, int r, const struct 
 	fuse_reply_err(req, lookup_errno(r));
 }
 
-/* What the goal's name stands for now: a copy (free it), or NULL when that can't be told without asking. */
-static char *stands_for(struct mount *m, const struct goal *goal)
-{
-	_cleanup_(template_unrefp) struct template *t = NULL, *met = NULL;
-
-	if (library_find(m->library, goal->template, goal->arch, &t, NULL) < 0)
-		return NULL;
-	met = template_met(t);
-	return (met ?: t)->stands_for ? strdup((met ?: t)->stands_for) : NULL;
-}
-
 /*
  * How long the kernel may keep the name. The template may have changed while the
- * name was resolved, before its node was there to be found by mount_changed: then
+ * name was resolved, before its node was there to be found by news_changed: then
  * not at all. A change from now on waits for this lookup, in the kernel.
  */
 static double entry_lifetime(struct mount *m, const char *name, const struct node *node)
@@ -343,17 +331,8 @@ static double entry_lifetime(struct mount *m, const char *name, const struct nod
 	if (node->text)
 		return SHORT_TIME;
 	if (goal_parse(name, &goal, NULL) == 0)
-		identity = stands_for(m, &goal);
+		identity = resolve_stands_for(m->library, &goal);
 	return identity && strcmp(identity, node->identity) == 0 ? LONG_TIME : 0;
-}
-
-/* Who may read it is the library's word of this moment, however long the rest has taken to find out. */
-static void renew_owner(struct mount *m, struct node *node)
-{
-	_cleanup_(template_unrefp) struct template *t = NULL;
-
-	if (node->template_name && resolve_template(m->library, node->name, &t) == 0)
-		node_set_owner(node, t);
 }
 
 static void lookup_run(struct gate_work *work)
@@ -373,7 +352,8 @@ static void lookup_run(struct gate_work *work)
 	if (node && r->id && node->id != r->id) {
 		refuse_node(r->req, node);
 	} else if (node) {
-		renew_owner(r->m, node);
+		/* Who may read it is the library's word of this moment, however long the rest has taken to find out. */
+		node_renew_owner(node, r->m->library);
 		reply_node(r->req, node, entry_lifetime(r->m, r->name, node));
 	} else if (r->id && lookup_errno(error) == ENOENT)
 		fuse_reply_err(r->req, ESTALE);
@@ -410,7 +390,7 @@ static bool answer_at_once(fuse_req_t req, const struct goal *goal, const char *
 /* A node that is there already and stands for the same template: no need to pass the gate. */
 static struct node *known_node(struct mount *m, const struct goal *goal, const char *name)
 {
-	_cleanup_free_ char *identity = goal->kind == GOAL_IMAGE ? stands_for(m, goal) : NULL;
+	_cleanup_free_ char *identity = goal->kind == GOAL_IMAGE ? resolve_stands_for(m->library, goal) : NULL;
 
 	return identity ? nodes_look_up(m->nodes, name, identity) : NULL;
 }
@@ -462,7 +442,7 @@ static struct node *lingering_node(struct mount *m, uint64_t id, const char *nam
 	_cleanup_free_ char *identity = NULL;
 
 	if (goal_parse(name, &goal, NULL) == 0 && goal.kind == GOAL_IMAGE)
-		identity = stands_for(m, &goal);
+		identity = resolve_stands_for(m->library, &goal);
 	*ret_stale = identity && nodes_know_other(m->nodes, id, name, identity);
 	return identity && !*ret_stale ? nodes_look_up(m->nodes, name, identity) : NULL;
 }
@@ -1056,100 +1036,3 @@ const struct fuse_lowlevel_ops mount_ops = {
 	.listxattr = op_listxattr,
 	.statfs = op_statfs,
 };
-
-/* Changes in the library. */
-
-/* A file that is gone from the library is not to be held open by what lingers. */
-static void let_go(struct mount *m, uint64_t id)
-{
-	struct node *node = nodes_get(m->nodes, id);
-	_cleanup_(goal_done) struct goal goal = { 0 };
-	_cleanup_free_ char *identity = NULL;
-
-	if (!node)
-		return;
-	if (!node->text && goal_parse(node->name, &goal, NULL) == 0)
-		identity = stands_for(m, &goal);
-	if (!identity || strcmp(identity, node->identity) != 0)
-		nodes_let_go(m->nodes, node);
-	node_put(m->nodes, node);
-}
-
-/* What the kernel knows of it, names apart: permissions are checked by that. */
-static void forget_attributes(struct mount *m, uint64_t id)
-{
-	struct node *node = nodes_get(m->nodes, id);
-
-	if (!node)
-		return;
-	renew_owner(m, node);
-	node_put(m->nodes, node);
-	(void)fuse_lowlevel_notify_inval_inode(m->session, id, /* offset= */ -1, 0);
-}
-
-static void forget_entry(void *arg, uint64_t id, const char *name)
-{
-	struct mount *m = arg;
-
-	forget_attributes(m, id);
-	/* -ENOENT: the kernel has forgotten it by itself. */
-	(void)fuse_lowlevel_notify_inval_entry(m->session, ROOT_ID, name, strlen(name));
-	let_go(m, id);
-}
-
-void mount_changed(void *arg, const char *template_name)
-{
-	struct mount *m = arg;
-
-	pthread_mutex_lock(&m->lock);
-	clock_gettime(CLOCK_REALTIME, &m->changed);
-	pthread_mutex_unlock(&m->lock);
-	/* On the watching thread: from inside a request this would deadlock with the kernel. */
-	(void)nodes_each(m->nodes, template_name, forget_entry, m);
-	(void)fuse_lowlevel_notify_inval_inode(m->session, ROOT_ID, 0, 0);
-	survey_begin(m->survey);
-}
-
-/* Rejected files. */
-
-struct rejection {
-	struct mount *m;
-	const char *identity; /* of the file; begins with what the library promised of it */
-};
-
-static bool is_of_file(const struct node *node, const char *identity)
-{
-	const size_t n = strcspn(node->identity, "\n");
-
-	return !node->text && strncmp(identity, node->identity, n) == 0 && (!identity[n] || identity[n] == ' ');
-}
-
-static void forget_pages(void *arg, uint64_t id, const char *name)
-{
-	const struct rejection *rejection = arg;
-	struct mount *m = rejection->m;
-	struct node *node = nodes_get(m->nodes, id);
-
-	if (!node)
-		return;
-	/* No other one's: the kernel would wait for the reads of it that are under way. */
-	if (is_of_file(node, rejection->identity))
-		(void)fuse_lowlevel_notify_inval_inode(m->session, id, 0, 0);
-	node_put(m->nodes, node);
-}
-
-void mount_rejected(void *arg, const char *identity)
-{
-	struct rejection rejection = { arg, identity };
-
-	(void)nodes_each(rejection.m->nodes, NULL, forget_pages, &rejection);
-}
-
-/* A full store. */
-
-bool mount_scarce(void *arg)
-{
-	struct mount *m = arg;
-
-	return nodes_close_unused(m->nodes);
-}

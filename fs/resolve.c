@@ -371,6 +371,16 @@ int resolve_template(struct library *library, const char *name, struct template 
 				      : library_find(library, goal.template, goal.arch, ret, NULL);
 }
 
+char *resolve_stands_for(struct library *library, const struct goal *goal)
+{
+	_cleanup_(template_unrefp) struct template *t = NULL, *met = NULL;
+
+	if (library_find(library, goal->template, goal->arch, &t, NULL) < 0)
+		return NULL;
+	met = template_met(t);
+	return (met ?: t)->stands_for ? strdup((met ?: t)->stands_for) : NULL;
+}
+
 static int resolve_name(struct context *context, struct library *library, const char *name,
 			enum purpose purpose, struct resolved *ret, struct why *why)
 {

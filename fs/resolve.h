@@ -70,6 +70,9 @@ const char *resolve_verdict(struct context *context, struct template *template, 
 /* The template's virtual size, read off its file; 0 when it can't be told. */
 uint64_t resolve_size(struct context *context, struct template *template);
 
+/* What a goal's name stands for now: a copy (free it), or NULL when that can't be told without asking. */
+char *resolve_stands_for(struct library *library, const struct goal *goal);
+
 /* The template that a name is about, as the library has it now; its plan's is that of the name. A ref, or an errno. */
 int resolve_template(struct library *library, const char *name, struct template **ret);
 
