@@ -121,6 +121,7 @@ static struct leaving linger_end(struct nodes *nodes, struct node *node)
 {
 	struct leaving leaving = { take(node->image), NULL };
 
+	node->let_go = false;
 	if (!node->lingers)
 		return leaving;
 	linger_unlink(nodes, node);
@@ -524,8 +525,15 @@ void nodes_let_go(struct nodes *nodes, struct node *node)
 	pthread_mutex_lock(&nodes->lock);
 	if (is_idle(node))
 		leaving = linger_end(nodes, node);
+	else
+		node->let_go = node->image != NULL;
 	pthread_mutex_unlock(&nodes->lock);
 	leave(leaving);
+}
+
+static bool is_to_be_closed(const struct node *node)
+{
+	return image_is_stale(node->image) || (node->let_go && is_idle(node));
 }
 
 struct image *node_image(struct nodes *nodes, struct node *node)
@@ -534,7 +542,7 @@ struct image *node_image(struct nodes *nodes, struct node *node)
 	struct image *img = NULL;
 
 	pthread_mutex_lock(&nodes->lock);
-	if (node->image && image_is_stale(node->image)) {
+	if (node->image && is_to_be_closed(node)) {
 		leaving = linger_end(nodes, node);
 	} else if (node->image) {
 		img = image_ref(node->image);

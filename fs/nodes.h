@@ -62,6 +62,7 @@ struct node {
 	struct node *older, *newer; /* those with an open image, by last use */
 	int64_t used;		    /* when the image was last asked for; lock_now_ms() */
 	bool lingers;		    /* is among those */
+	bool let_go;		    /* the image is for those alone who come while somebody has it open */
 	bool refuted;		    /* its size was found to be another one: it is not looked up any more */
 };
 
@@ -105,7 +106,7 @@ bool nodes_know_other(struct nodes *nodes, uint64_t id, const char *name, const 
 /* Whether ids are known after a restart: without, nobody should be handed one to keep. */
 bool nodes_are_kept(const struct nodes *nodes);
 
-/* Closes the node's image, unless somebody has it open: who does may open it once more. */
+/* Closes the node's image; where somebody has it open, once nobody has: until then who comes gets it, too. */
 void nodes_let_go(struct nodes *nodes, struct node *node);
 
 /* Its template may be another's now, or for others to read: asks the library. */

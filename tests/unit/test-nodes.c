@@ -538,6 +538,32 @@ static void test_an_image_outlives_being_forgotten(void **state)
 	nodes_free(nodes);
 }
 
+static void test_what_is_let_go_while_open_is_closed_after_the_last(void **state)
+{
+	struct nodes *nodes = nodes_new(-1);
+	struct node *node = add_counted(nodes, "t.raw");
+	struct image *img = node_image(nodes, node), *again;
+
+	n_closed = 0;
+	nodes_let_go(nodes, node);
+	again = node_image(nodes, node);
+	assert_ptr_equal(again, img);
+	image_unref(again);
+	image_unref(img);
+	assert_null(node_image(nodes, node));
+	assert_int_equal(n_closed, 1);
+	/* What it then gets stays. */
+	node_put(nodes, add_counted(nodes, "t.raw"));
+	img = node_image(nodes, node);
+	assert_non_null(img);
+	image_unref(img);
+	again = node_image(nodes, node);
+	assert_ptr_equal(again, img);
+	image_unref(again);
+	node_put(nodes, node);
+	nodes_free(nodes);
+}
+
 static void test_images_in_use_make_no_room_for_others(void **state)
 {
 	struct nodes *nodes = nodes_new(-1);
@@ -647,6 +673,7 @@ int main(void)
 		cmocka_unit_test_setup(test_two_names_of_one_hash_have_two_ids, forget_journal),
 		cmocka_unit_test_setup(test_times_of_an_id_stay_over_restarts, forget_journal),
 		cmocka_unit_test(test_an_image_outlives_being_forgotten),
+		cmocka_unit_test(test_what_is_let_go_while_open_is_closed_after_the_last),
 		cmocka_unit_test(test_images_in_use_make_no_room_for_others),
 		cmocka_unit_test(test_another_size_is_another_node),
 		cmocka_unit_test(test_a_node_gets_no_image_of_another_size),
