@@ -23,6 +23,7 @@
 #include "backends/library/library.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "fs/news.h"
 #include "fs/notify.h"
 
 #define READ_AHEAD_KIB "1024" /* the largest request */
@@ -155,12 +156,12 @@ int mount_serve(struct mount *m, struct why *why)
 	}
 	atomic_store(&m->ending, true);
 	/*
-	 * The library's thread may be telling the kernel of a change, and that waits
-	 * for lookups under way: it has to end while they are still answered.
+	 * Who may be telling the kernel of something waits for requests under way, and
+	 * has to end while these are still answered.
 	 */
 	library_unwatch(m->library);
-	/* So may those who reject a file. */
 	verdicts_end(m->context->verdicts);
+	news_end(m->news);
 	fuse_session_exit(m->session);
 	end(&loop);
 	sem_destroy(&loop.ended);

@@ -300,6 +300,7 @@ static void mount_done(struct mount *m)
 		handle_close(m, m->handles);
 	if (m->nodes)
 		nodes_close_images(m->nodes);
+	news_free(m->news);
 	if (m->session)
 		fuse_session_destroy(m->session);
 	warden_end(m->warden);
@@ -331,7 +332,8 @@ static int mount_and_serve(const struct options *o, struct world *w, struct moun
 		return r;
 	m->passthrough = passthrough_new(m->session, m->warden, nodes_are_kept(m->nodes));
 	m->survey = survey_new(&w->context, w->library, m->formats);
-	r = m->passthrough && m->survey ? library_watch(w->library, why) : -ENOMEM;
+	m->news = news_new(m);
+	r = m->passthrough && m->survey && m->news ? library_watch(w->library, why) : -ENOMEM;
 	if (r == 0) {
 		survey_begin(m->survey);
 		r = mount_serve(m, why);

@@ -6,8 +6,8 @@
  * The mounted directory. Threads: loop threads read requests from the kernel and
  * answer them; those that may wait for data pass the gate (gate.h), so that some
  * threads are always free for the others; decoders work in the pool; one thread
- * waits for signals; the library's thread watches the sources and has the kernel
- * forget what changed.
+ * waits for signals; the library's thread watches the sources, and one more has the
+ * kernel forget what changed (news.h).
  */
 #define FUSE_USE_VERSION 35
 #include <fuse_lowlevel.h>
@@ -30,6 +30,7 @@ struct mount {
 	dev_t device; /* of what is in the mount; 0: it could not be told */
 	struct passthrough *passthrough;
 	struct survey *survey;
+	struct news *news;
 	const char *const *formats; /* that readdir shows; NULL-terminated */
 	uid_t uid;		    /* of the directory and of texts that belong to no template */
 	gid_t gid;

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/patience.h"
 #include "fs/listing.h"
+#include "fs/news.h"
 #include "fs/passthrough.h"
 #include "fs/readahead.h"
 #include "fs/signals.h"
@@ -69,7 +70,8 @@ static struct mount *mount_of(fuse_req_t req)
 	return fuse_req_userdata(req);
 }
 
-static void pass(fuse_req_t req, struct gate *gate, const struct request *r,
+/* False, and the request is answered, when memory ran out. */
+static bool pass(fuse_req_t req, struct gate *gate, const struct request *r,
 		 void (*run)(struct gate_work *work))
 {
 	struct request *copy = malloc(sizeof(*copy));
@@ -80,13 +82,14 @@ static void pass(fuse_req_t req, struct gate *gate, const struct request *r,
 			node_put(mount_of(req)->nodes, r->node);
 		image_unref(r->image);
 		fuse_reply_err(req, ENOMEM);
-		return;
+		return false;
 	}
 	*copy = *r;
 	copy->work.run = run;
 	copy->m = mount_of(req);
 	copy->req = req;
 	gate_pass(gate, &copy->work);
+	return true;
 }
 
 /* At the end of the mount, too: what a reader waits for may take longer than whoever stops us has patience. */
@@ -255,7 +258,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		return;
 	}
 	if (is_to_be_checked(m, node))
-		pass(req, m->resolving, &(struct request){ .node = node }, getattr_run);
+		(void)pass(req, m->resolving, &(struct request){ .node = node }, getattr_run);
 	else
 		reply_attributes(req, node);
 }
@@ -335,9 +338,8 @@ static double entry_lifetime(struct mount *m, const char *name, const struct nod
 	return identity && strcmp(identity, node->identity) == 0 ? LONG_TIME : 0;
 }
 
-static void lookup_run(struct gate_work *work)
+static void look_up(struct request *r)
 {
-	struct request *r = (struct request *)work;
 	_cleanup_(resolved_done) struct resolved resolved = { 0 };
 	struct why why = { "" };
 	struct node *node;
@@ -359,6 +361,16 @@ static void lookup_run(struct gate_work *work)
 		fuse_reply_err(r->req, ESTALE);
 	else
 		refuse_lookup(r->req, r->name, error < 0 ? error : -ENOMEM, &why);
+}
+
+static void lookup_run(struct gate_work *work)
+{
+	struct request *r = (struct request *)work;
+
+	look_up(r);
+	/* Look-ups by id lock no directory. */
+	if (!r->id)
+		news_look_ends(r->m->news);
 	free(r->name);
 	free(r);
 }
@@ -415,10 +427,13 @@ static void look_up_name(fuse_req_t req, const char *name)
 	if (answer_at_once(req, &goal, name))
 		return;
 	r.name = strdup(name);
-	if (!r.name)
+	if (!r.name) {
 		fuse_reply_err(req, ENOMEM);
-	else
-		pass(req, m->resolving, &r, lookup_run);
+		return;
+	}
+	news_look_begins(m->news);
+	if (!pass(req, m->resolving, &r, lookup_run))
+		news_look_ends(m->news);
 }
 
 /*
@@ -459,7 +474,7 @@ static void look_up_id(fuse_req_t req, fuse_ino_t id)
 	struct node *node = r.name ? lingering_node(m, id, r.name, &is_stale) : NULL;
 
 	if (!node && !is_stale) {
-		pass(req, m->resolving, &r, lookup_run);
+		(void)pass(req, m->resolving, &r, lookup_run);
 		return;
 	}
 	if (!node)
@@ -635,8 +650,8 @@ static void await_run(struct gate_work *work)
 static void open_image(fuse_req_t req, struct node *node, struct image *img, struct fuse_file_info *fi)
 {
 	if (image_waits(img))
-		pass(req, mount_of(req)->reading, &(struct request){ .node = node, .image = img, .fi = *fi },
-		     await_run);
+		(void)pass(req, mount_of(req)->reading,
+			   &(struct request){ .node = node, .image = img, .fi = *fi }, await_run);
 	else
 		reply_open(req, node, img, fi);
 }
@@ -680,7 +695,7 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	else if (node->text)
 		reply_open(req, node, /* img= */ NULL, fi);
 	else
-		pass(req, m->resolving, &(struct request){ .node = node, .fi = *fi }, open_run);
+		(void)pass(req, m->resolving, &(struct request){ .node = node, .fi = *fi }, open_run);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
@@ -772,8 +787,8 @@ static void op_read(fuse_req_t req, fuse_ino_t id, size_t count, off_t offset, s
 	const char *text = h->node->text;
 
 	if (!text) {
-		pass(req, mount_of(req)->reading,
-		     &(struct request){ .handle = h, .count = count, .offset = offset }, read_run);
+		(void)pass(req, mount_of(req)->reading,
+			   &(struct request){ .handle = h, .count = count, .offset = offset }, read_run);
 		return;
 	}
 	if ((uint64_t)offset >= h->node->size)

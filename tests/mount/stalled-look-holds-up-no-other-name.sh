@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# While a first look at a name waits for a server that has stalled, the directory is listed, and other names are looked up.
+# While a first look at a name waits for a server that has stalled, the directory is listed, other names are looked up, and a
+# template that is replaced meanwhile is served as it is now.
 . "${0%/*}/../lib/common.sh"
 . "$TEST_TOP/tests/lib/remote.sh"
 make_template near.xz
@@ -23,6 +24,21 @@ timeout 60 ls "$TEST_MNT" >"$TEST_TMP/listing" || fail "listing the directory wa
 assert_says "$TEST_TMP/listing" near.raw
 timeout 60 cmp "$TEST_TMP/near.raw" "$TEST_MNT/near.raw" || fail "another name was held up"
 timeout 60 stat "$TEST_MNT/near@100M.qcow2" >/dev/null || fail "another name's first look was held up"
+
+# What the kernel is to forget then it can forget only when nobody looks at any name.
+make_disk "$TEST_TMP/new.raw" 32M gpt -t ext4
+xz -1 -c "$TEST_TMP/new.raw" >"$TEST_TMP/new.xz"
+mv "$TEST_TMP/new.xz" "$TEST_TMP/local/near.xz"
+is_new() {
+	timeout 60 cmp "$TEST_TMP/new.raw" "$TEST_MNT/near.raw"
+}
+wait_until 60 is_new
+timeout 60 ls "$TEST_MNT" >"$TEST_TMP/listing" || fail "listing the directory was held up by a change"
+timeout 60 stat "$TEST_MNT/near@200M.qcow2" >/dev/null || fail "another name's first look was held up by a change"
 kill -0 "$looker" || fail "the look has ended: nothing was tested"
 kill -9 "$looker"
+has_new_size() {
+	[ "$(stat -c %s "$TEST_MNT/near.raw")" = "$(stat -c %s "$TEST_TMP/new.raw")" ]
+}
+wait_until 60 has_new_size
 umount_library
