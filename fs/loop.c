@@ -23,6 +23,8 @@
 #include "backends/library/library.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "fs/buffer.h"
+#include "fs/handle.h"
 #include "fs/news.h"
 #include "fs/notify.h"
 
@@ -51,7 +53,7 @@ static void *loop_thread(void *arg)
 	}
 	fuse_session_exit(loop->session);
 	free(buf.mem);
-	mount_thread_done();
+	buffer_thread_done();
 	sem_post(&loop->ended);
 	/* The one in main waits for a signal: this is it. */
 	(void)kill(getpid(), SIGTERM);
@@ -119,7 +121,7 @@ static void wait_for_end(struct mount *m)
 	notify_stopping(m->notify, "Ending");
 	/* Not after an unmount: then what seems open was closed, and we were not told yet. */
 	if (!fuse_session_exited(m->session))
-		mount_say_open(m);
+		handles_say_open(m);
 }
 
 /* A thread may check the flag just before it reads, so they are interrupted again until they left. */

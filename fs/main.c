@@ -26,6 +26,7 @@
 #include "fs/background.h"
 #include "fs/cached.h"
 #include "fs/confine.h"
+#include "fs/handle.h"
 #include "fs/mount.h"
 #include "fs/mountpoint.h"
 #include "fs/news.h"

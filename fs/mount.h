@@ -49,16 +49,6 @@ struct mount {
 /* The operations; each gets the struct mount as userdata. */
 extern const struct fuse_lowlevel_ops mount_ops;
 
-/* Before a thread that ran operations ends: frees what it kept for the next one. */
-void mount_thread_done(void);
-
-/* Releases an open file: at RELEASE, or at the end of the mount. */
-struct handle;
-void handle_close(struct mount *m, struct handle *h);
-
-/* Log lines that name who has files open: those are about to lose them. */
-void mount_say_open(struct mount *m);
-
 /*
  * Answers requests until the directory is unmounted or SIGTERM or SIGINT comes; at
  * SIGHUP the library is read again. All of them must be blocked in the calling thread. Returns 0 or a negative errno.

@@ -9,21 +9,21 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 
-#include "backends/cache/fetched.h"
 #include "backends/cache/store.h"
 #include "backends/cache/verdicts.h"
 #include "base/bytes.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/patience.h"
+#include "fs/attributes.h"
+#include "fs/buffer.h"
+#include "fs/handle.h"
 #include "fs/listing.h"
 #include "fs/news.h"
 #include "fs/passthrough.h"
-#include "fs/readahead.h"
 #include "fs/signals.h"
 #include "fs/unmount.h"
 
@@ -32,24 +32,8 @@
 /* Texts are made anew at each lookup, once the kernel asks again. */
 #define SHORT_TIME 1.0
 
-/* Bytes of data that readahead tells the decoders about. */
-#define READ_AHEAD (96 * MiB)
-
-/* Of the files that are open when the daemon is told to end, so many are named in the log. */
-#define OPEN_SAID_MAX 10
-
 #define XATTR_PLAN     "user.goalfs.plan"
 #define XATTR_VERIFIED "user.goalfs.verified"
-
-/* An open file. */
-struct handle {
-	struct node *node;   /* owns a ref */
-	struct image *image; /* owns a ref; NULL for a text */
-	struct readahead readahead;
-	bool passes;  /* reads are the kernel's */
-	pid_t opener; /* for the log: the process that has opened it; 0: in no namespace of ours */
-	struct handle *next, **prev; /* in the mount's list */
-};
 
 struct request {
 	struct gate_work work;
@@ -128,65 +112,6 @@ static int lookup_errno(int r)
 
 /* Attributes. */
 
-static struct timespec last_change(struct mount *m)
-{
-	struct timespec t;
-
-	pthread_mutex_lock(&m->lock);
-	t = m->changed;
-	pthread_mutex_unlock(&m->lock);
-	return t;
-}
-
-static struct stat root_attributes(struct mount *m)
-{
-	struct timespec changed = last_change(m);
-
-	return (struct stat){
-		.st_ino = ROOT_ID,
-		.st_mode = S_IFDIR | (0555 & ~m->umask),
-		.st_nlink = 2,
-		.st_uid = m->uid,
-		.st_gid = m->gid,
-		.st_mtim = changed,
-		.st_ctim = changed,
-		.st_atim = changed,
-	};
-}
-
-/*
- * st_blocks tells cp whether to look for holes: it does if they hold less than
- * st_size. They count what can hold data, but never all (what is found zero
- * while decoding is a hole, too), nor nothing where there is data.
- */
-static blkcnt_t blocks_of(const struct node *node)
-{
-	uint64_t blocks = div_up(node->data, SECTOR), most = node->size / SECTOR;
-
-	if (most && blocks >= most)
-		blocks = most - 1;
-	return (blkcnt_t)(blocks ? blocks : node->data != 0);
-}
-
-static struct stat node_attributes(const struct mount *m, const struct node *node)
-{
-	bool owned = node->template_name != NULL;
-
-	return (struct stat){
-		.st_ino = node->id,
-		.st_mode = S_IFREG | ((owned ? node->mode : 0444) & ~m->umask),
-		.st_nlink = 1,
-		.st_uid = owned && !m->has_uid ? node->uid : m->uid,
-		.st_gid = owned && !m->has_gid ? node->gid : m->gid,
-		.st_size = (off_t)node->size,
-		.st_blocks = blocks_of(node),
-		.st_blksize = 1 << 17,
-		.st_mtim = node->mtime,
-		.st_ctim = node->mtime,
-		.st_atim = node->mtime,
-	};
-}
-
 static double lifetime_of(const struct node *node)
 {
 	return node->text ? SHORT_TIME : LONG_TIME;
@@ -196,7 +121,7 @@ static double lifetime_of(const struct node *node)
 static void reply_attributes(fuse_req_t req, struct node *node)
 {
 	struct mount *m = mount_of(req);
-	struct stat st = node_attributes(m, node);
+	struct stat st = attributes_of(m, node);
 
 	fuse_reply_attr(req, &st, lifetime_of(node));
 	node_put(m->nodes, node);
@@ -248,7 +173,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	struct stat st;
 
 	if (id == ROOT_ID) {
-		st = root_attributes(m);
+		st = attributes_of_root(m);
 		fuse_reply_attr(req, &st, SHORT_TIME);
 		return;
 	}
@@ -271,7 +196,7 @@ static void reply_node(fuse_req_t req, struct node *node, double lifetime)
 	struct fuse_entry_param e = {
 		.ino = node->id,
 		.generation = 1, /* ids are never used for other bytes */
-		.attr = node_attributes(m, node),
+		.attr = attributes_of(m, node),
 		.attr_timeout = lifetime_of(node),
 		.entry_timeout = lifetime,
 	};
@@ -298,7 +223,7 @@ static void reply_root(fuse_req_t req)
 	/* The kernel's root has generation 0: any other makes it take the whole mount for stale. */
 	struct fuse_entry_param e = {
 		.ino = ROOT_ID,
-		.attr = root_attributes(m),
+		.attr = attributes_of_root(m),
 		.attr_timeout = SHORT_TIME,
 		.entry_timeout = SHORT_TIME,
 	};
@@ -524,69 +449,6 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 
 /* Open files. */
 
-/*
- * What is fetched and not decoded reads ahead by itself, as far as keeps a line busy. Told
- * of more it would fetch what an installer, who reads a file here and a file there, never asks for.
- */
-static uint64_t read_ahead_of(struct image *img)
-{
-	const struct image *fetched = fetched_below(img);
-
-	for (; img && img != fetched; img = img->below)
-		if (image_units(img) != 0)
-			return READ_AHEAD;
-	return fetched ? 0 : READ_AHEAD;
-}
-
-static struct handle *handle_new(struct mount *m, struct node *node, struct image *img, pid_t opener)
-{
-	struct handle *h = calloc(1, sizeof(*h));
-
-	if (!h)
-		return NULL;
-	h->node = node;
-	h->image = img;
-	h->opener = opener;
-	readahead_init(&h->readahead, read_ahead_of(img));
-	pthread_mutex_lock(&m->lock);
-	h->next = m->handles;
-	h->prev = &m->handles;
-	if (h->next)
-		h->next->prev = &h->next;
-	m->handles = h;
-	h->passes = passthrough_opened(m->passthrough, &node->passing, img);
-	pthread_mutex_unlock(&m->lock);
-	return h;
-}
-
-void handle_close(struct mount *m, struct handle *h)
-{
-	pthread_mutex_lock(&m->lock);
-	*h->prev = h->next;
-	if (h->next)
-		h->next->prev = h->prev;
-	passthrough_closed(m->passthrough, &h->node->passing);
-	pthread_mutex_unlock(&m->lock);
-	image_unref(h->image);
-	node_put(m->nodes, h->node);
-	readahead_done(&h->readahead);
-	free(h);
-}
-
-void mount_say_open(struct mount *m)
-{
-	unsigned n = 0;
-
-	pthread_mutex_lock(&m->lock);
-	for (struct handle *h = m->handles; h; h = h->next)
-		if (n++ < OPEN_SAID_MAX)
-			log_note("'%s' is still open, by process %ld; who reads it gets errors from now on",
-				 h->node->name, (long)h->opener);
-	pthread_mutex_unlock(&m->lock);
-	if (n > OPEN_SAID_MAX)
-		log_note("and %u more", n - OPEN_SAID_MAX);
-}
-
 /* Consumes the node's ref and, where there is one, the image's. */
 static void reply_open(fuse_req_t req, struct node *node, struct image *img, struct fuse_file_info *fi)
 {
@@ -704,62 +566,13 @@ static void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	fuse_reply_err(req, 0);
 }
 
-/* One a loop thread, as large as its largest request so far. */
-static _Thread_local struct {
-	uint8_t *bytes;
-	size_t room;
-	bool is_used; /* it takes memory, and is counted */
-} read_buffer;
-
-/* Bytes of those that take memory. */
-static atomic_size_t read_buffers;
-
-static void read_buffer_uncount(void)
-{
-	if (read_buffer.is_used)
-		atomic_fetch_sub(&read_buffers, read_buffer.room);
-	read_buffer.is_used = false;
-}
-
-void mount_thread_done(void)
-{
-	read_buffer_uncount();
-	free(take(read_buffer.bytes));
-	read_buffer.room = 0;
-}
-
-static uint8_t *read_buffer_get(size_t count)
-{
-	if (count > read_buffer.room) {
-		mount_thread_done();
-		read_buffer.bytes = aligned_alloc(4096, align_up(count, 4096));
-		read_buffer.room = read_buffer.bytes ? align_up(count, 4096) : 0;
-	}
-	if (!read_buffer.is_used)
-		atomic_fetch_add(&read_buffers, read_buffer.room);
-	read_buffer.is_used = true;
-	return read_buffer.bytes;
-}
-
-/*
- * Where many read at a time most threads sleep: what they have read with is not to add up
- * beside --memory. Freed, it would stay with the heap of each thread.
- */
-static void read_buffer_put(const struct mount *m)
-{
-	if (atomic_load(&read_buffers) <= m->context->memory / 16 ||
-	    madvise(read_buffer.bytes, read_buffer.room, MADV_DONTNEED) < 0)
-		return;
-	read_buffer_uncount();
-}
-
 static void read_run(struct gate_work *work)
 {
 	struct request *r = (struct request *)work;
 	struct image *img = r->handle->image;
 	uint64_t offset = (uint64_t)r->offset;
 	size_t count = offset < img->size ? min_u64(r->count, img->size - offset) : 0;
-	uint8_t *buf = read_buffer_get(r->count);
+	uint8_t *buf = buffer_get(r->count);
 	struct why why = { "" };
 	int error = buf ? 0 : -ENOMEM;
 
@@ -777,7 +590,7 @@ static void read_run(struct gate_work *work)
 				  why_text(&why, error));
 		fuse_reply_err(r->req, read_errno(error));
 	}
-	read_buffer_put(r->m);
+	buffer_put(r->m->context->memory);
 	free(r);
 }
 
