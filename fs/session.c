@@ -12,6 +12,7 @@
 #include "backends/net/net.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "fs/libfuse.h"
 #include "fs/mountpoint.h"
 #include "fs/warden.h"
 
@@ -65,15 +66,9 @@ char *session_options(const struct options *o)
 static int new_session(const struct options *o, struct mount *m, struct why *why)
 {
 	_cleanup_free_ char *options = session_options(o);
-	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	int r = options ? libfuse_session(options, &mount_ops, m, &m->session) : -ENOMEM;
 
-	if (!options || fuse_opt_add_arg(&args, "goalfs") < 0 || fuse_opt_add_arg(&args, "-o") < 0 ||
-	    fuse_opt_add_arg(&args, options) < 0)
-		return -ENOMEM;
-	m->session = fuse_session_new(&args, &mount_ops, sizeof(mount_ops), m);
-	fuse_opt_free_args(&args);
-	/* libfuse has printed which option it does not know. */
-	return m->session ? 0 : fail(why, -EINVAL, "the mount options were not accepted");
+	return r == -EINVAL ? fail(why, r, "the mount options were not accepted") : r;
 }
 
 /* libfuse and fusermount3 have printed what they know, which is the least of it where there is no device. */

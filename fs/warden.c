@@ -5,9 +5,6 @@
  */
 #include "fs/warden.h"
 
-#define FUSE_USE_VERSION 35
-#include <fuse_lowlevel.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -22,6 +19,7 @@
 #include "base/lock.h"
 #include "base/sandbox.h"
 #include "base/text.h"
+#include "fs/libfuse.h"
 
 /* The kernel's include/uapi/linux/fuse.h, 7.40. */
 struct wire_backing_map {
@@ -106,18 +104,12 @@ struct duty {
 	struct fuse_session *session; /* of the mount; NULL: there is none */
 };
 
-static struct fuse_session *new_session(const struct duty *d, bool shared)
+static int new_session(struct duty *d, bool shared)
 {
 	static const struct fuse_lowlevel_ops none = { 0 };
 	_cleanup_free_ char *options = text_new("%s%s", d->options, shared ? ",allow_other" : "");
-	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-	struct fuse_session *session = NULL;
 
-	if (options && fuse_opt_add_arg(&args, "goalfs") == 0 && fuse_opt_add_arg(&args, "-o") == 0 &&
-	    fuse_opt_add_arg(&args, options) == 0)
-		session = fuse_session_new(&args, &none, sizeof(none), NULL);
-	fuse_opt_free_args(&args);
-	return session;
+	return options ? libfuse_session(options, &none, NULL, &d->session) : -ENOMEM;
 }
 
 /* Standard error is the terminal's until there is a mount; then whoever waits for its end is not to wait for us. */
@@ -131,11 +123,13 @@ static void leave_terminal(void)
 
 static int do_mount(struct duty *d, bool shared, int *ret_fd)
 {
+	int r;
+
 	if (d->session)
 		return -EBUSY;
-	d->session = new_session(d, shared);
-	if (!d->session)
-		return -ENOMEM;
+	r = new_session(d, shared);
+	if (r < 0)
+		return r;
 	if (fuse_session_mount(d->session, d->mountpoint) < 0) {
 		fuse_session_destroy(take(d->session));
 		return -EIO;
