@@ -9,10 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* This thread's, of `count` bytes at least, at a page's boundary; NULL without memory. buffer_put in any case. */
+/*
+ * This thread's, of `count` bytes at least, at a page's boundary; NULL without memory.
+ * buffer_put follows in any case.
+ */
 uint8_t *buffer_get(size_t count);
 
-/* Its bytes are not needed any more. Of `memory` (bytes, for everything) all buffers together keep but a part. */
+/* Its bytes are not needed any more. Of `memory` (bytes, for everything) all buffers keep but a part. */
 void buffer_put(uint64_t memory);
 
 /* Before a thread that has called buffer_get ends. */

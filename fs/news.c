@@ -155,40 +155,28 @@ void news_look_ends(struct news *news)
 
 /* What changed in the library. */
 
-/* A file that is gone from the library is not to be held open by what lingers. */
-static void let_go(struct mount *m, uint64_t id)
+static void change(struct mount *m, struct node *node)
 {
-	struct node *node = nodes_get(m->nodes, id);
-	_cleanup_(goal_done) struct goal goal = { 0 };
-	_cleanup_free_ char *identity = NULL;
+	_cleanup_(template_unrefp) struct template *t = NULL;
 
-	if (!node)
-		return;
-	if (!node->text && goal_parse(node->name, &goal, NULL) == 0)
-		identity = resolve_stands_for(m->library, &goal);
-	if (!identity || strcmp(identity, node->identity) != 0)
+	if (resolve_template(m->library, node->name, &t) == 0 && node->template_name)
+		node_set_owner(node, t);
+	/* What the kernel knows of it, names apart: permissions are checked by that. */
+	(void)fuse_lowlevel_notify_inval_inode(m->session, node->id, /* offset= */ -1, 0);
+	/* A file that is gone from the library is not to be held open by what lingers. */
+	if (!t || !node_is_of(node, t))
 		nodes_let_go(m->nodes, node);
-	node_put(m->nodes, node);
-}
-
-/* What the kernel knows of it, names apart: permissions are checked by that. */
-static void forget_attributes(struct mount *m, uint64_t id)
-{
-	struct node *node = nodes_get(m->nodes, id);
-
-	if (!node)
-		return;
-	node_renew_owner(node, m->library);
-	node_put(m->nodes, node);
-	(void)fuse_lowlevel_notify_inval_inode(m->session, id, /* offset= */ -1, 0);
 }
 
 static void changed(void *arg, uint64_t id, const char *name)
 {
 	struct mount *m = arg;
+	struct node *node = nodes_get(m->nodes, id);
 
-	forget_attributes(m, id);
-	let_go(m, id);
+	if (!node)
+		return;
+	change(m, node);
+	node_put(m->nodes, node);
 }
 
 void news_changed(void *arg, const char *template_name)

@@ -18,7 +18,10 @@ struct news;
 /* Starts the thread; m->nodes and m->session are there by then. Borrows `m`. NULL without memory. */
 struct news *news_new(struct mount *m);
 
-/* Ends the thread; what was not told yet won't be. While requests are still answered. Accepts NULL; twice is once. */
+/*
+ * Ends the thread, while requests are still answered; what was not told yet won't be.
+ * Accepts NULL; twice is once.
+ */
 void news_end(struct news *news);
 void news_free(struct news *news); /* accepts NULL */
 
@@ -27,8 +30,8 @@ void news_look_begins(struct news *news);
 void news_look_ends(struct news *news);
 
 /*
- * `arg` is the struct mount, in both. For struct library_options.changed: what the names of that template's goals stand for, who
- * may read them, and what a listing shows. NULL: of all templates.
+ * For struct library_options.changed; `arg` is the struct mount, here and below. What the names of that
+ * template's goals stand for, who may read them, and what a listing shows. NULL: of all templates.
  */
 void news_changed(void *arg, const char *template_name);
 

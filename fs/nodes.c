@@ -297,19 +297,18 @@ static void count_lookup(struct node *node)
 		node->refs++;
 }
 
-static void set_owner(struct node *node, const struct template *t)
+void node_set_owner(struct node *node, const struct template *t)
 {
 	node->mode = t->mode & 0444;
 	node->uid = t->uid;
 	node->gid = t->gid;
 }
 
-void node_renew_owner(struct node *node, struct library *library)
+bool node_is_of(const struct node *node, struct template *t)
 {
-	_cleanup_(template_unrefp) struct template *t = NULL;
+	_cleanup_free_ char *identity = node->text ? NULL : resolve_stands_for(t);
 
-	if (node->template_name && resolve_template(library, node->name, &t) == 0)
-		set_owner(node, t);
+	return identity && strcmp(identity, node->identity) == 0;
 }
 
 static struct node *node_new(const char *name, struct resolved *r)
@@ -323,7 +322,7 @@ static struct node *node_new(const char *name, struct resolved *r)
 	if (r->template) {
 		node->template_name = strdup(r->template->name);
 		node->mtime = r->template->mtime;
-		set_owner(node, r->template);
+		node_set_owner(node, r->template);
 	} else {
 		(void)clock_gettime(CLOCK_REALTIME, &node->mtime);
 	}
@@ -365,8 +364,8 @@ static bool is_of_other_size(const struct node *node, const uint64_t *size)
 }
 
 /*
- * The id that this name has, or will have; of two with one hash the second one gets another. `size`: what was found
- * out to be its own, NULL: whatever was. 0: all are taken.
+ * The id that this name has, or will have; of two with one hash the second one gets another. `size`: what
+ * was found out to be its own, NULL: whatever was. 0: all are taken.
  */
 static uint64_t choose_id(struct nodes *nodes, const char *name, const char *identity, const uint64_t *size)
 {

@@ -83,7 +83,7 @@ struct node *nodes_add(struct nodes *nodes, const char *name, struct resolved *r
 /* A ref to the node the kernel means, or NULL: it was never told of that id. */
 struct node *nodes_get(struct nodes *nodes, uint64_t id);
 
-/* The same, but counts a lookup, and only if its identity still is `identity`, and its size was not found wrong. */
+/* The same, but counts a lookup: only if its identity is still `identity` and its size was not found wrong. */
 struct node *nodes_look_up(struct nodes *nodes, const char *name, const char *identity);
 
 void node_put(struct nodes *nodes, struct node *node);
@@ -109,8 +109,11 @@ bool nodes_are_kept(const struct nodes *nodes);
 /* Closes the node's image; where somebody has it open, once nobody has: until then who comes gets it, too. */
 void nodes_let_go(struct nodes *nodes, struct node *node);
 
-/* Its template may be another's now, or for others to read: asks the library. */
-void node_renew_owner(struct node *node, struct library *library);
+/* Its template is another's now, or for others to read. */
+void node_set_owner(struct node *node, const struct template *t);
+
+/* Whether it is what names stand for that are about `t`, as far as that can be told without asking. */
+bool node_is_of(const struct node *node, struct template *t);
 
 /* The id that a name standing for `identity` has, but for two of one hash. */
 uint64_t node_id(const char *name, const char *identity);

@@ -247,20 +247,20 @@ static void refuse_lookup(fuse_req_t req, const char *name, int r, const struct 
 }
 
 /*
- * How long the kernel may keep the name. The template may have changed while the
- * name was resolved, before its node was there to be found by news_changed: then
+ * What the library says at this moment, however long the rest has taken to find out: who may read
+ * the node, and how long the kernel may keep the name (the result). The template may have changed while
+ * the name was resolved, before its node was there to be found by news_changed: then
  * not at all. A change from now on waits for this lookup, in the kernel.
  */
-static double entry_lifetime(struct mount *m, const char *name, const struct node *node)
+static double settle(struct mount *m, struct node *node)
 {
-	_cleanup_free_ char *identity = NULL;
-	_cleanup_(goal_done) struct goal goal = { 0 };
+	_cleanup_(template_unrefp) struct template *t = NULL;
 
+	if (node->template_name && resolve_template(m->library, node->name, &t) == 0)
+		node_set_owner(node, t);
 	if (node->text)
 		return SHORT_TIME;
-	if (goal_parse(name, &goal, NULL) == 0)
-		identity = resolve_stands_for(m->library, &goal);
-	return identity && strcmp(identity, node->identity) == 0 ? LONG_TIME : 0;
+	return t && node_is_of(node, t) ? LONG_TIME : 0;
 }
 
 static void look_up(struct request *r)
@@ -279,9 +279,7 @@ static void look_up(struct request *r)
 	if (node && r->id && node->id != r->id) {
 		refuse_node(r->req, node);
 	} else if (node) {
-		/* Who may read it is the library's word of this moment, however long the rest has taken to find out. */
-		node_renew_owner(node, r->m->library);
-		reply_node(r->req, node, entry_lifetime(r->m, r->name, node));
+		reply_node(r->req, node, settle(r->m, node));
 	} else if (r->id && lookup_errno(error) == ENOENT)
 		fuse_reply_err(r->req, ESTALE);
 	else
@@ -300,36 +298,50 @@ static void lookup_run(struct gate_work *work)
 	free(r);
 }
 
-/*
- * What need not pass the gate, where others may wait for servers: what the index promises, and
- * names that it doesn't know. True when it was answered.
- */
-static bool answer_at_once(fuse_req_t req, const struct goal *goal, const char *name)
+/* What the index promises need not pass the gate, where others may wait for servers. Whether it was answered. */
+static bool answer_at_once(fuse_req_t req, const struct goal *goal, struct template *t, const char *name)
 {
 	_cleanup_(resolved_done) struct resolved resolved = { 0 };
 	struct mount *m = mount_of(req);
 	struct why why = { "" };
 	struct node *node;
-	int r = resolve_at_once(m->context, m->library, goal, &resolved, &why);
 
-	if (r == -ENOENT)
-		refuse_lookup(req, name, r, &why);
-	if (r < 0)
-		return r == -ENOENT;
+	if (!resolve_at_once(m->context, goal, t, &resolved))
+		return false;
 	node = nodes_add(m->nodes, name, &resolved);
 	if (node)
-		reply_node(req, node, entry_lifetime(m, name, node));
+		reply_node(req, node, settle(m, node));
 	else
 		refuse_lookup(req, name, -ENOMEM, &why);
 	return true;
 }
 
-/* A node that is there already and stands for the same template: no need to pass the gate. */
-static struct node *known_node(struct mount *m, const struct goal *goal, const char *name)
+/* Nor does a node that is there already and stands for the same template. */
+static struct node *known_node(struct mount *m, struct template *t, const char *name)
 {
-	_cleanup_free_ char *identity = goal->kind == GOAL_IMAGE ? resolve_stands_for(m->library, goal) : NULL;
+	_cleanup_free_ char *identity = resolve_stands_for(t);
 
 	return identity ? nodes_look_up(m->nodes, name, identity) : NULL;
+}
+
+/* Nor names that the library doesn't know. */
+static bool answer_image(fuse_req_t req, const struct goal *goal, const char *name)
+{
+	_cleanup_(template_unrefp) struct template *t = NULL;
+	struct mount *m = mount_of(req);
+	struct why why = { "" };
+	struct node *node;
+	int r = library_find(m->library, goal->template, goal->arch, &t, &why);
+
+	if (r == -ENOENT)
+		refuse_lookup(req, name, r, &why);
+	if (r < 0)
+		return r == -ENOENT;
+	node = known_node(m, t, name);
+	if (!node)
+		return answer_at_once(req, goal, t, name);
+	reply_node(req, node, LONG_TIME);
+	return true;
 }
 
 static void look_up_name(fuse_req_t req, const char *name)
@@ -337,19 +349,13 @@ static void look_up_name(fuse_req_t req, const char *name)
 	struct mount *m = mount_of(req);
 	_cleanup_(goal_done) struct goal goal = { 0 };
 	struct request r = { 0 };
-	struct node *node;
 
 	/* Names that can't be goals cost nothing but this, and that only once. */
 	if (goal_parse(name, &goal, NULL) == -EINVAL) {
 		reply_never(req);
 		return;
 	}
-	node = known_node(m, &goal, name);
-	if (node) {
-		reply_node(req, node, LONG_TIME);
-		return;
-	}
-	if (answer_at_once(req, &goal, name))
+	if (goal.kind == GOAL_IMAGE && answer_image(req, &goal, name))
 		return;
 	r.name = strdup(name);
 	if (!r.name) {
@@ -378,11 +384,13 @@ static char *name_of(struct mount *m, uint64_t id)
 /* A node that the kernel has forgotten and that lingers, if it still is what the name stands for. */
 static struct node *lingering_node(struct mount *m, uint64_t id, const char *name, bool *ret_stale)
 {
+	_cleanup_(template_unrefp) struct template *t = NULL;
 	_cleanup_(goal_done) struct goal goal = { 0 };
 	_cleanup_free_ char *identity = NULL;
 
-	if (goal_parse(name, &goal, NULL) == 0 && goal.kind == GOAL_IMAGE)
-		identity = resolve_stands_for(m->library, &goal);
+	if (goal_parse(name, &goal, NULL) == 0 && goal.kind == GOAL_IMAGE &&
+	    library_find(m->library, goal.template, goal.arch, &t, NULL) == 0)
+		identity = resolve_stands_for(t);
 	*ret_stale = identity && nodes_know_other(m->nodes, id, name, identity);
 	return identity && !*ret_stale ? nodes_look_up(m->nodes, name, identity) : NULL;
 }

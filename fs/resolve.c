@@ -222,8 +222,7 @@ static int open_current_way(struct context *context, struct way *w, struct why *
 	return r;
 }
 
-static int find_way(struct context *context, struct library *library, const char *name, struct way *w,
-		    struct why *why)
+static int begin_way(struct library *library, const char *name, struct way *w, struct why *why)
 {
 	int r = goal_parse(name, &w->goal, why);
 
@@ -231,28 +230,30 @@ static int find_way(struct context *context, struct library *library, const char
 		return r;
 	if (w->goal.kind != GOAL_IMAGE)
 		return fail(why, -EINVAL, "'%s' is not an image", name);
-	r = library_find(library, w->goal.template, w->goal.arch, &w->listed, why);
-	if (r < 0)
-		return r;
-	r = open_current_way(context, w, why);
+	return library_find(library, w->goal.template, w->goal.arch, &w->listed, why);
+}
+
+static int end_way(struct context *context, struct way *w, struct why *why)
+{
+	int r = open_current_way(context, w, why);
+
 	return r < 0 ? r : guard(context, w->template, &w->image, why);
 }
 
-static int resolve_image(struct context *context, struct library *library, const char *name,
-			 enum purpose purpose, struct resolved *ret, struct why *why)
+/* Of a way that was begun. */
+static int resolve_image(struct context *context, struct way *w, struct resolved *ret, struct why *why)
 {
-	_cleanup_(way_done) struct way w = { .purpose = purpose };
 	_cleanup_(text_done) struct text line = TEXT_EMPTY;
-	int r = find_way(context, library, name, &w, why);
+	int r = end_way(context, w, why);
 
 	if (r < 0)
 		return r;
-	plan_line(w.plan, &line);
+	plan_line(w->plan, &line);
 	r = text_take(&line, &ret->plan);
 	if (r < 0)
 		return r;
-	ret->template = take(w.template);
-	ret->image = take(w.image);
+	ret->template = take(w->template);
+	ret->image = take(w->image);
 	ret->size = ret->image->size;
 	return 0;
 }
@@ -274,8 +275,10 @@ int resolve_explain(struct context *context, struct library *library, const char
 	_cleanup_(way_done) struct way w = { 0 };
 	_cleanup_(text_done) struct text t = TEXT_EMPTY;
 	struct why reason = { "" };
-	int r = find_way(context, library, name, &w, &reason);
+	int r = begin_way(library, name, &w, &reason);
 
+	if (r == 0)
+		r = end_way(context, &w, &reason);
 	if (r == -ENOMEM || r == -EINTR)
 		return r;
 	text_add(&t, "name      %s\n", name);
@@ -371,50 +374,31 @@ int resolve_template(struct library *library, const char *name, struct template 
 				      : library_find(library, goal.template, goal.arch, ret, NULL);
 }
 
-char *resolve_stands_for(struct library *library, const struct goal *goal)
+char *resolve_stands_for(struct template *t)
 {
-	_cleanup_(template_unrefp) struct template *t = NULL, *met = NULL;
+	_cleanup_(template_unrefp) struct template *met = template_met(t);
+	const char *identity = (met ?: t)->stands_for;
 
-	if (library_find(library, goal->template, goal->arch, &t, NULL) < 0)
-		return NULL;
-	met = template_met(t);
-	return (met ?: t)->stands_for ? strdup((met ?: t)->stands_for) : NULL;
+	return identity ? strdup(identity) : NULL;
 }
 
-static int resolve_name(struct context *context, struct library *library, const char *name,
-			enum purpose purpose, struct resolved *ret, struct why *why)
+static int resolve_text(struct context *context, struct library *library, const struct goal *goal,
+			struct resolved *ret, struct why *why)
 {
-	_cleanup_(goal_done) struct goal goal = { 0 };
 	_cleanup_(template_unrefp) struct template *t = NULL;
-	int r = goal_parse(name, &goal, why);
+	int r;
 
-	if (r < 0)
-		return r;
-	if (goal.kind == GOAL_IMAGE)
-		return resolve_image(context, library, name, purpose, ret, why);
-	if (goal.kind == GOAL_PLAN) {
+	if (goal->kind == GOAL_PLAN) {
 		/* What is found out about a template is as private as it is. */
-		(void)resolve_template(library, goal.image_name, &ret->template);
-		return resolve_explain(context, library, goal.image_name, &ret->text, why);
+		(void)resolve_template(library, goal->image_name, &ret->template);
+		return resolve_explain(context, library, goal->image_name, &ret->text, why);
 	}
-	r = library_find(library, goal.template, goal.arch, &t, why);
+	r = library_find(library, goal->template, goal->arch, &t, why);
 	if (r == 0)
-		r = text_of_template(context, &goal, t, &ret->text, why);
+		r = text_of_template(context, goal, t, &ret->text, why);
 	if (r == 0)
 		ret->template = take(t);
 	return r;
-}
-
-int resolve(struct context *context, struct library *library, const char *name, struct resolved *ret,
-	    struct why *why)
-{
-	return resolve_name(context, library, name, TO_TELL, ret, why);
-}
-
-int resolve_to_read(struct context *context, struct library *library, const char *name, struct resolved *ret,
-		    struct why *why)
-{
-	return resolve_name(context, library, name, TO_READ, ret, why);
 }
 
 /* Whether the image is the very one that the index describes. */
@@ -445,49 +429,68 @@ static void promise_as_listed(struct template *t, struct resolved *ret)
 	ret->template = template_ref(t);
 }
 
-int resolve_at_once(struct context *context, struct library *library, const struct goal *goal,
-		    struct resolved *ret, struct why *why)
+bool resolve_at_once(struct context *context, const struct goal *goal, struct template *t, struct resolved *ret)
 {
-	_cleanup_(template_unrefp) struct template *t = NULL;
-	int r;
-
-	if (goal->kind != GOAL_IMAGE)
-		return -EAGAIN;
-	r = library_find(library, goal->template, goal->arch, &t, why);
-	if (r < 0)
-		return r;
 	if (!t->url || !t->claim || !is_as_listed(goal, t) || is_rejected(context, t))
-		return -EAGAIN;
+		return false;
 	promise_as_listed(t, ret);
-	return 0;
+	return true;
 }
 
 /*
  * A local template's file is here, and may say itself what it unpacks to: to look for its zeros
  * as well, and to begin a file in the store, takes longer than all else that a long listing asks for.
  */
-static bool is_promised_by_file(struct context *context, struct library *library, const struct goal *goal,
+static bool is_promised_by_file(struct context *context, const struct goal *goal, struct template *t,
 				struct resolved *ret)
 {
-	_cleanup_(template_unrefp) struct template *t = NULL;
 	uint64_t size;
 
-	if (library_find(library, goal->template, goal->arch, &t, NULL) < 0 || t->url ||
-	    !is_as_listed(goal, t) || registry_size(context, t, &size, NULL) < 0 || size != t->size ||
+	if (t->url || !is_as_listed(goal, t) || registry_size(context, t, &size, NULL) < 0 || size != t->size ||
 	    is_rejected(context, t))
 		return false;
 	promise_as_listed(t, ret);
 	return true;
 }
 
+/* Without opening what the way leads through. */
+static bool is_promised_unopened(struct context *context, const struct way *w, struct resolved *ret)
+{
+	return resolve_at_once(context, &w->goal, w->listed, ret) ||
+	       is_promised_by_file(context, &w->goal, w->listed, ret);
+}
+
+static int resolve_name(struct context *context, struct library *library, const char *name,
+			enum purpose purpose, struct resolved *ret, struct why *why)
+{
+	_cleanup_(way_done) struct way w = { .purpose = purpose };
+	_cleanup_(goal_done) struct goal goal = { 0 };
+	int r = goal_parse(name, &goal, why);
+
+	if (r < 0)
+		return r;
+	if (goal.kind != GOAL_IMAGE)
+		return resolve_text(context, library, &goal, ret, why);
+	r = begin_way(library, name, &w, why);
+	if (r < 0 || (purpose == TO_LOOK && is_promised_unopened(context, &w, ret)))
+		return r;
+	return resolve_image(context, &w, ret, why);
+}
+
+int resolve(struct context *context, struct library *library, const char *name, struct resolved *ret,
+	    struct why *why)
+{
+	return resolve_name(context, library, name, TO_TELL, ret, why);
+}
+
+int resolve_to_read(struct context *context, struct library *library, const char *name, struct resolved *ret,
+		    struct why *why)
+{
+	return resolve_name(context, library, name, TO_READ, ret, why);
+}
+
 int resolve_promise(struct context *context, struct library *library, const char *name, struct resolved *ret,
 		    struct why *why)
 {
-	_cleanup_(goal_done) struct goal goal = { 0 };
-
-	if (goal_parse(name, &goal, NULL) == 0 && goal.kind == GOAL_IMAGE &&
-	    (resolve_at_once(context, library, &goal, ret, NULL) == 0 ||
-	     is_promised_by_file(context, library, &goal, ret)))
-		return 0;
 	return resolve_name(context, library, name, TO_LOOK, ret, why);
 }

@@ -45,11 +45,11 @@ int resolve_promise(struct context *context, struct library *library, const char
 		    struct why *why);
 
 /*
- * As much of that as takes no opening of a file, and no asking: 0, -ENOENT when there is no such
- * template, or -EAGAIN when resolve_promise has to find out. `ret` as of resolve.
+ * As much of that as takes no opening of a file, and no asking, for an image goal of the library's
+ * template `t`: true, and `ret` filled in, or false when resolve_promise has to find out.
  */
-int resolve_at_once(struct context *context, struct library *library, const struct goal *goal,
-		    struct resolved *ret, struct why *why);
+bool resolve_at_once(struct context *context, const struct goal *goal, struct template *t,
+		     struct resolved *ret);
 
 /* What makes the result this and no other: the template, or a text's content. Borrowed. */
 const char *resolved_identity(const struct resolved *r);
@@ -70,8 +70,11 @@ const char *resolve_verdict(struct context *context, struct template *template, 
 /* The template's virtual size, read off its file; 0 when it can't be told. */
 uint64_t resolve_size(struct context *context, struct template *template);
 
-/* What a goal's name stands for now: a copy (free it), or NULL when that can't be told without asking. */
-char *resolve_stands_for(struct library *library, const struct goal *goal);
+/*
+ * What names stand for that stand for the library's template `t`: a copy (free it), or NULL when
+ * that can't be told without asking.
+ */
+char *resolve_stands_for(struct template *t);
 
 /* The template that a name is about, as the library has it now; its plan's is that of the name. A ref, or an errno. */
 int resolve_template(struct library *library, const char *name, struct template **ret);
