@@ -744,10 +744,9 @@ static void reply_xattr(fuse_req_t req, const char *value, size_t count, size_t 
 static const char *verdict_of(struct mount *m, const struct node *node, char buf[static VERDICT_TEXT_MAX])
 {
 	_cleanup_(template_unrefp) struct template *t = NULL;
-	_cleanup_(goal_done) struct goal goal = { 0 };
 
-	if (node->text || goal_parse(node->name, &goal, NULL) < 0 ||
-	    library_find(m->library, goal.template, goal.arch, &t, NULL) < 0)
+	/* Of another template that has the name by now nothing is said here. */
+	if (resolve_template(m->library, node->name, &t) < 0 || !node_is_of(node, t))
 		return NULL;
 	return resolve_verdict(m->context, t, buf);
 }
