@@ -658,25 +658,54 @@ static void op_lseek(fuse_req_t req, fuse_ino_t id, off_t offset, int whence, st
 
 /* Reading the directory. */
 
+/* An open directory. The kernel lets one call at a time read it. */
+struct directory {
+	struct listing *listing;
+	bool is_read; /* and has to be listed anew for who reads it again from the beginning: rewinddir(3) */
+};
+
+static void directory_free(struct directory *d)
+{
+	if (d->listing)
+		listing_free(d->listing);
+	free(d);
+}
+DEFINE_CLEANUP(struct directory *, directory_free);
+
 static void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
-	_cleanup_(listing_freep) struct listing *l = NULL;
+	_cleanup_(directory_freep) struct directory *d = calloc(1, sizeof(*d));
 	struct mount *m = mount_of(req);
-	int r = listing_new(m->library, m->formats, &l);
+	int r = d ? listing_new(m->library, m->formats, &d->listing) : -ENOMEM;
 
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;
 	}
-	fi->fh = (uintptr_t)l;
+	fi->fh = (uintptr_t)d;
 	if (fuse_reply_open(req, fi) == 0)
-		(void)take(l);
+		(void)take(d);
 }
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
-	listing_free((struct listing *)(uintptr_t)fi->fh);
+	directory_free((struct directory *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
+}
+
+/* What a read behind `cookie` goes by; NULL without memory. */
+static const struct listing *listing_of(struct mount *m, struct directory *d, uint64_t cookie)
+{
+	struct listing *anew;
+
+	if (cookie == 0 && d->is_read) {
+		if (listing_new(m->library, m->formats, &anew) < 0)
+			return NULL;
+		listing_free(d->listing);
+		d->listing = anew;
+	}
+	d->is_read = true;
+	return d->listing;
 }
 
 /* Adds an entry while there is room; `cookie` is what readdir goes on behind. */
@@ -710,13 +739,13 @@ static size_t first_behind(const struct listing *l, uint64_t cookie)
 
 static void op_readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t after, struct fuse_file_info *fi)
 {
-	const struct listing *l = (const struct listing *)(uintptr_t)fi->fh;
-	_cleanup_free_ char *buf = malloc(size);
 	uint64_t cookie = (uint64_t)after;
+	const struct listing *l = listing_of(mount_of(req), (struct directory *)(uintptr_t)fi->fh, cookie);
+	_cleanup_free_ char *buf = malloc(size);
 	size_t used = 0;
 	bool room;
 
-	if (!buf) {
+	if (!l || !buf) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A template dropped into the directory appears, one that is removed disappears; who has it open reads on.
+# A template dropped into the directory appears, one that is removed disappears; who has it open reads on. Who has the
+# directory open sees it when he reads it from the beginning.
 . "${0%/*}/../lib/common.sh"
 . "$TEST_TOP/tests/lib/disks.sh"
 require_prog xz
@@ -10,11 +11,22 @@ xz --block-size=1MiB -c "$TEST_TMP/one.raw" >"$TEST_LIB/one.xz"
 mount_library
 assert_no_entry "$TEST_MNT/two.raw"
 
+python3 - "$TEST_MNT" <<'EOT' &
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECTORY)
+while "two.raw" not in os.listdir(fd):
+    time.sleep(0.1)
+EOT
+reader=$!
 # The library is watched, not polled by readers.
 xz --block-size=1MiB -c "$TEST_TMP/two.raw" >"$TEST_LIB/.two.xz.part"
 mv "$TEST_LIB/.two.xz.part" "$TEST_LIB/two.xz"
 wait_until 20 test -e "$TEST_MNT/two.raw"
 wait_until 20 sh -c "ls '$TEST_MNT' | grep -q two"
+test_wait "$reader" 20 || {
+	kill "$reader"
+	fail "an open directory goes on showing what it showed"
+}
 assert_same "$TEST_TMP/two.raw" "$TEST_MNT/two.raw"
 
 exec 3<"$TEST_MNT/one@80M.raw"
