@@ -7,9 +7,13 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/patience.h"
 
 /* Tables are read in pieces of that size. */
 #define PIECE (64 * KiB)
+
+/* So many tables are listed at most: QEMU's own limit for qcow2 (QCOW_MAX_L1_SIZE), and far beyond any real disk. */
+#define LISTED_MAX (32 * MiB / 8)
 
 /* A table, and where the data that its entries stand for ends. */
 struct table {
@@ -58,7 +62,8 @@ static int check_table(struct image *img, const struct table *t, struct why *why
 		return fail_table(why);
 	for (uint64_t i = 0; i < t->n; i += per_piece) {
 		const uint64_t n = min_u64(per_piece, t->n - i);
-		int r = image_pread(img, buf, n * t->width, t->at + i * t->width, why);
+		int r = patience_lost() ? fail(why, -EINTR, "given up looking through the table of its data")
+					: image_pread(img, buf, n * t->width, t->at + i * t->width, why);
 
 		for (uint64_t k = 0; r == 0 && k < n; k++) {
 			const uint64_t end = t->end(t, buf + k * t->width, i + k);
@@ -70,6 +75,30 @@ static int check_table(struct image *img, const struct table *t, struct why *why
 			return r;
 	}
 	return 0;
+}
+
+/* The list of so many tables, `width` bytes for each. */
+static int check_list(const struct image *img, uint64_t at, uint64_t n, unsigned width, struct why *why)
+{
+	if (n > img->size / width || !range_ok(at, n * width, img->size))
+		return fail_table(why);
+	return n > LISTED_MAX ? fail(why, -EOPNOTSUPP,
+				     "it has more than %" PRIu64 " tables of where its data are", LISTED_MAX)
+			      : 0;
+}
+
+/*
+ * One of those. Each stands somewhere else, so that all of them have room in the file (`left` of it is not taken
+ * yet): or else a file of some MiB could have us look at a table a million times.
+ */
+static int check_listed(struct image *img, const struct table *t, uint64_t *left, struct why *why)
+{
+	const uint64_t bytes = t->n * t->width;
+
+	if (bytes > *left)
+		return fail(why, -EBADMSG, "the tables of its data lie over each other");
+	*left -= bytes;
+	return check_table(img, t, why);
 }
 
 /* ---- vdi: block/vdi.c ---- */
@@ -169,19 +198,18 @@ static uint64_t vmdk_end(const struct table *t, const uint8_t *entry, uint64_t i
 /* A directory of tables. */
 static int vmdk_check_directory(struct image *img, uint64_t at, uint64_t n, struct table *t, struct why *why)
 {
-	if (n > img->size / 4 || !range_ok(at, n * 4, img->size))
-		return fail_table(why);
-	for (uint64_t i = 0; i < n; i++) {
-		uint8_t entry[4];
-		int r = image_pread(img, entry, sizeof(entry), at + i * 4, why);
+	uint64_t left = img->size;
+	int r = check_list(img, at, n, 4, why);
 
+	for (uint64_t i = 0; r == 0 && i < n; i++) {
+		uint8_t entry[4];
+
+		r = image_pread(img, entry, sizeof(entry), at + i * 4, why);
 		t->at = get_le32(entry) * SECTOR;
 		if (r == 0 && t->at)
-			r = check_table(img, t, why);
-		if (r < 0)
-			return r;
+			r = check_listed(img, t, &left, why);
 	}
-	return 0;
+	return r;
 }
 
 static int check_vmdk(struct image *img, struct why *why)
@@ -252,19 +280,18 @@ static uint64_t qcow_end(const struct table *t, const uint8_t *entry, uint64_t i
 static int check_tables(struct image *img, uint64_t at, uint64_t n, uint64_t mask, struct table *t,
 			struct why *why)
 {
-	if (n > img->size / 8 || !range_ok(at, n * 8, img->size))
-		return fail_table(why);
-	for (uint64_t i = 0; i < n; i++, t->guest += t->n << t->bits) {
-		uint8_t entry[8];
-		int r = image_pread(img, entry, sizeof(entry), at + i * 8, why);
+	uint64_t left = img->size;
+	int r = check_list(img, at, n, 8, why);
 
+	for (uint64_t i = 0; r == 0 && i < n; i++, t->guest += t->n << t->bits) {
+		uint8_t entry[8];
+
+		r = image_pread(img, entry, sizeof(entry), at + i * 8, why);
 		t->at = get_be64(entry) & mask;
 		if (r == 0 && t->at)
-			r = check_table(img, t, why);
-		if (r < 0)
-			return r;
+			r = check_listed(img, t, &left, why);
 	}
-	return 0;
+	return r;
 }
 
 static int check_qcow2(struct image *img, struct why *why)

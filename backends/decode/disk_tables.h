@@ -13,7 +13,8 @@
 
 /*
  * The headers must have passed disk_header_check. 0, or -EBADMSG for an image that ends before its
- * data, or whose tables can't be: what they claim is bounded by the file's size.
+ * data, or whose tables can't be: what they claim, and the time that it takes, is bounded by the file's
+ * size. -EOPNOTSUPP for more tables than QEMU takes, -EINTR when this thread's patience is lost.
  */
 int disk_tables_check(struct image *img, const char *format, struct why *why);
 

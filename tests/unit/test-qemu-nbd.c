@@ -433,6 +433,30 @@ static const struct {
 	{ "cloop", "cp disk.raw x", -EBADMSG, "not a cloop image" },
 	{ "bochs", "cp disk.raw x", -EBADMSG, "not a bochs image" },
 	{ "vdi", "printf x >x", -EBADMSG, "can't hold its headers" },
+	/* One table in all the places of a list: small files that would take hours to look through. */
+	{ "qcow2",
+	  "python3 -c \"import struct; open('x', 'wb').write((b'QFI\\xfb' + struct.pack('>IQIIQIIQQIIQ', 2, 0, "
+	  "0, "
+	  "16, 1 << 40, 0, 1000, 1 << 16, 0, 0, 0, 0)).ljust(1 << 16, b'\\0') + struct.pack('>Q', 1 << 16) * "
+	  "(1 << 17))\"",
+	  -EBADMSG, "lie over each other" },
+	{ "qcow",
+	  "python3 -c \"import struct; open('x', 'wb').write((b'QFI\\xfb' + struct.pack('>IQIIQBBHIQ', 1, 0, "
+	  "0, 0, "
+	  "1 << 32, 12, 9, 0, 0, 1 << 16)).ljust(1 << 16, b'\\0') + struct.pack('>Q', 1 << 16) * (1 << 17))\"",
+	  -EBADMSG, "lie over each other" },
+	{ "vmdk",
+	  "qemu-img create -f vmdk x 1M && truncate -s 2M x && python3 -c \"import struct; f = open('x', "
+	  "'r+b'); "
+	  "f.seek(12); f.write(struct.pack('<Q', 1 << 31)); f.seek(56); f.write(struct.pack('<Q', 1024)); "
+	  "f.seek(1 << 19); f.write(struct.pack('<I', 2048) * (1 << 15))\"",
+	  -EBADMSG, "lie over each other" },
+	/* Of holes, such a list costs nothing. */
+	{ "qcow2",
+	  "python3 -c \"import struct; f = open('x', 'wb'); f.write(b'QFI\\xfb' + struct.pack('>IQIIQIIQQIIQ', "
+	  "2, 0, "
+	  "0, 16, 1 << 40, 0, 1 << 31, 1 << 16, 0, 0, 0, 0)); f.truncate(1 << 35)\"",
+	  -EOPNOTSUPP, "more than 4194304 tables" },
 	{ "vmfs", "cp disk.raw x", -EINVAL, "a step without a format" },
 };
 
