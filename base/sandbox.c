@@ -217,6 +217,39 @@ int sandbox_forbid_namespaces(void)
 
 	return install(filter, sizeof(filter) / sizeof(filter[0]));
 }
+
+/* Not every processor has it. */
+#ifdef SYS_chmod
+#define CHMOD SYS_chmod
+#else
+#define CHMOD SYS_fchmod
+#endif
+
+/* Linux 6.6; the headers may be older. */
+#define FCHMODAT2 452
+
+/* What others could do with a file, and whoever runs it in its owner's name. */
+#define MODES_FOR_OTHERS 07077
+
+int sandbox_forbid_opening_up(void)
+{
+	struct sock_filter filter[] = {
+		LOAD(nr),
+		IF(BPF_JEQ, CHMOD, 4, 0),
+		IF(BPF_JEQ, SYS_fchmod, 3, 0),
+		IF(BPF_JEQ, SYS_fchmodat, 4, 0),
+		IF(BPF_JEQ, FCHMODAT2, 3, 0),
+		PASS,
+		LOAD(args[1]),
+		BPF_STMT(BPF_JMP | BPF_JA, 1),
+		LOAD(args[2]),
+		IF(BPF_JSET, MODES_FOR_OTHERS, 1, 0),
+		PASS,
+		FAIL_WITH(EPERM),
+	};
+
+	return install(filter, sizeof(filter) / sizeof(filter[0]));
+}
 #else
 int sandbox_forbid_calls(const int *calls, size_t n, int error)
 {
@@ -224,6 +257,11 @@ int sandbox_forbid_calls(const int *calls, size_t n, int error)
 }
 
 int sandbox_forbid_namespaces(void)
+{
+	return 0;
+}
+
+int sandbox_forbid_opening_up(void)
 {
 	return 0;
 }

@@ -62,6 +62,12 @@ int sandbox_forbid_calls(const int *calls, size_t n, int error);
 int sandbox_forbid_namespaces(void);
 
 /*
+ * No file gets a mode that lets others at it, or makes it set-user-ID: Landlock leaves modes alone, of files behind
+ * the wall, too, and the owner needs no privilege.
+ */
+int sandbox_forbid_opening_up(void);
+
+/*
  * Keeps of the capabilities that there are those in `mask` (1 << CAP_...), for good: the bounding and the
  * ambient set, too. Programs that are started as root get the same ones. 0 or a negative errno.
  */

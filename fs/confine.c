@@ -163,6 +163,22 @@ static const int forbidden[] = {
 
 _Static_assert(sizeof(forbidden) / sizeof(forbidden[0]) <= SANDBOX_CALLS_MAX, "room for all of them");
 
+/* Linux 6.13; the headers may be older. */
+#define SETXATTRAT    463
+#define REMOVEXATTRAT 466
+
+/*
+ * What Landlock leaves alone, and what could yet be done to every file of the daemon's user: give it away, or to more
+ * users by a list of them; and before Linux 6.2, cut it off.
+ */
+static const int forbidden_to_files[] = {
+	SYS_truncate,	 SYS_fchown,	   SYS_fchownat,     SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr,
+	SYS_removexattr, SYS_lremovexattr, SYS_fremovexattr, SETXATTRAT,   REMOVEXATTRAT,
+#ifdef SYS_chown
+	SYS_chown,	 SYS_lchown,
+#endif
+};
+
 /* ---- files ---- */
 
 static void allow_below(struct sandbox *s, const char *dir, const char *name, unsigned access)
@@ -397,6 +413,20 @@ static void confine_files(struct sandbox *s, const struct options *o, const stru
 	allow_sources(s, o, repos);
 }
 
+/* Commands may do with files what their user may. */
+static int forbid_calls(bool allow_commands)
+{
+	int r = sandbox_forbid_calls(forbidden, sizeof(forbidden) / sizeof(forbidden[0]), EPERM);
+
+	if (r == 0)
+		r = sandbox_forbid_namespaces();
+	if (r < 0 || allow_commands)
+		return r;
+	r = sandbox_forbid_calls(forbidden_to_files, sizeof(forbidden_to_files) / sizeof(forbidden_to_files[0]),
+				 EPERM);
+	return r < 0 ? r : sandbox_forbid_opening_up();
+}
+
 int confine_daemon(const struct options *o, const struct repos *repos, struct why *why)
 {
 	_cleanup_(sandbox_done) struct sandbox s = { -1 };
@@ -408,8 +438,6 @@ int confine_daemon(const struct options *o, const struct repos *repos, struct wh
 	if (r == 0)
 		r = sandbox_enter(&s);
 	if (r == 0)
-		r = sandbox_forbid_calls(forbidden, sizeof(forbidden) / sizeof(forbidden[0]), EPERM);
-	if (r == 0)
-		r = sandbox_forbid_namespaces();
+		r = forbid_calls(o->allow_commands);
 	return r < 0 ? fail(why, r, "the daemon can't be confined: %s", strerror(-r)) : 0;
 }
