@@ -318,6 +318,11 @@ static void test_refuses_texts_that_mean_nothing(void **state)
 			    DAMAGED("a segment that doesn't follow on the one before it"));
 	assert_text_refused(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "2", "\"pv0\", 14"))),
 			    DAMAGED("a segment lies behind the end of its physical volume"));
+	assert_text_refused(
+		LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "9223372036854775807", "\"pv0\", 0"))),
+		DAMAGED("a segment lies behind the end of its physical volume"));
+	assert_text_refused(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "16", "\"pv0\""))),
+			    DAMAGED("a segment lacks stripes"));
 	assert_text_refused(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "2", "\"pv0\", -1"))),
 			    DAMAGED("a segment lacks stripes"));
 	assert_text_refused(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "2", "\"pv0\""))),
@@ -346,7 +351,9 @@ static void test_volumes_that_lie_elsewhere(void **state)
 	assert_volume_refused(LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "2", "\"pvmove0\", 0"))),
 			      CANT "it stands on another volume");
 	assert_volume_refused(
-		LVM_GROUP(LVM_PV0, LVM_LV("lv", LVM_SEGMENT("0", "9223372036854775807", "\"pv0\", 0"))),
+		LVM_GROUP(LVM_PV0, LVM_LV("lv", "segment1 { start_extent = 0 extent_count = 16 "
+						"type = \"striped\" stripe_count = 2 stripe_size = 128 "
+						"stripes = [\"pv0\", 0, \"pv0\", 0] }")),
 		CANT "it is larger than the physical volume");
 }
 

@@ -197,14 +197,15 @@ static int read_stripes(struct reader *d, const struct lvm_node *list, struct lv
 
 static int read_striped(struct reader *d, const struct lvm_node *n, struct lvm_volume *v, struct lvm_segment *s)
 {
-	uint64_t stripes, size = 0;
+	uint64_t stripes, size = 0, each;
 
 	if (!lvm_node_number(n, "stripe_count", &stripes) || stripes == 0 || stripes > STRIPES_MAX ||
 	    s->count % stripes)
 		return damaged(d, "a segment with a wrong number of stripes");
-	if (stripes > 1 && (!lvm_node_number(n, "stripe_size", &size) || size == 0 ||
-			    __builtin_mul_overflow(size, SECTOR, &s->stripe) ||
-			    (s->count / stripes * d->to->extent) % s->stripe))
+	if (stripes > 1 &&
+	    (!lvm_node_number(n, "stripe_size", &size) || size == 0 ||
+	     __builtin_mul_overflow(size, SECTOR, &s->stripe) ||
+	     __builtin_mul_overflow(s->count / stripes, d->to->extent, &each) || each % s->stripe))
 		return damaged(d, "stripes of a wrong size");
 	s->n_stripes = (unsigned)stripes;
 	return read_stripes(d, lvm_node_find(n, "stripes", LVM_LIST), v, s);
@@ -215,6 +216,7 @@ static int read_segment(struct reader *d, const struct lvm_node *n, uint64_t at,
 			struct lvm_segment *s)
 {
 	const char *type = lvm_node_string(n, "type");
+	int r;
 
 	if (!lvm_node_number(n, "start_extent", &s->first) || !lvm_node_number(n, "extent_count", &s->count) ||
 	    s->first != at || s->count == 0 || !type)
@@ -222,9 +224,11 @@ static int read_segment(struct reader *d, const struct lvm_node *n, uint64_t at,
 	if (strcmp(type, "striped") != 0)
 		return cannot(v, "it is of type '%s'; only linear and striped volumes can be read",
 			      name_ok(type) ? type : "unknown");
-	if (s->count > d->to->n_extents || s->first > d->to->n_extents - s->count)
+	/* Damage is not to wait until the physical volume has grown, and the segment is no longer too large. */
+	r = read_striped(d, n, v, s);
+	if (r == 0 && (s->count > d->to->n_extents || s->first > d->to->n_extents - s->count))
 		return cannot(v, "it is larger than the physical volume");
-	return read_striped(d, n, v, s);
+	return r;
 }
 
 static bool is_segment(const struct lvm_node *n)
