@@ -74,6 +74,9 @@ struct registry *registry_new(void);
 void registry_free(struct registry *registry); /* all images must be closed; accepts NULL */
 DEFINE_CLEANUP(struct registry *, registry_free);
 
+/* What may be held in memory of all images that are open, but for their data: map_bound (map.h). */
+void registry_bound_maps(uint64_t bytes, bool (*scarce)(void *arg), void *arg);
+
 /* Ends with a row of NULLs, in the registry's order; for plan_make. */
 const struct transition *registry_transitions(void);
 

@@ -21,6 +21,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "base/size.h"
 
 enum kind {
 	ZERO,
@@ -79,6 +80,7 @@ struct map {
 	struct image *ground; /* borrowed: reached through image.below; NULL when there is none */
 	struct segments segments;
 	struct holdings holdings;
+	uint64_t memory;      /* as it is counted in `bound` */
 	char *describe;	      /* may be NULL */
 	struct image_ops ops; /* own copy: the name is the map's */
 };
@@ -102,6 +104,42 @@ static bool is_map(const struct image *img)
 static struct image *ground_of(struct image *img)
 {
 	return is_map(img) ? ((struct map *)img)->ground : img;
+}
+
+/* What all maps take. The rest is written before there are threads. */
+static struct {
+	atomic_uint_fast64_t taken; /* bytes */
+	uint64_t most;
+	bool (*scarce)(void *arg);
+	void *arg;
+} bound;
+
+void map_bound(uint64_t bytes, bool (*scarce)(void *arg), void *arg)
+{
+	bound.most = bytes;
+	bound.scarce = scarce;
+	bound.arg = arg;
+}
+
+static bool is_exceeded(void)
+{
+	return bound.most && atomic_load(&bound.taken) > bound.most;
+}
+
+/* Counted first, so that no two get the same room. */
+static int take_memory(uint64_t memory, const char *name, struct why *why)
+{
+	char need[SIZE_TEXT_MAX], all[SIZE_TEXT_MAX], most[SIZE_TEXT_MAX];
+	uint64_t taken = atomic_fetch_add(&bound.taken, memory) + memory;
+
+	if (memory <= MAP_SMALL || !is_exceeded() ||
+	    (bound.scarce && bound.scarce(bound.arg) && !is_exceeded()))
+		return 0;
+	atomic_fetch_sub(&bound.taken, memory);
+	return fail(why, -ENOMEM,
+		    "the map of '%s' lies in so many pieces that it takes %s of memory: it would be %s with "
+		    "those of all images in use, the limit is %s",
+		    name, size_human(need, memory), size_human(all, taken), size_human(most, bound.most));
 }
 
 /* Computed things. */
@@ -631,6 +669,11 @@ static int make_segments(const struct map_draft *d, struct segments *ret)
 	return 0;
 }
 
+static uint64_t own_memory(const struct segments *s, const struct holdings *h)
+{
+	return s->room * sizeof(struct segment) + h->arena.memory;
+}
+
 /* The sealed map. */
 
 static const struct computed *computed_at(const struct segment *s)
@@ -781,6 +824,7 @@ static void map_close(struct image *img)
 {
 	struct map *m = (struct map *)img;
 
+	atomic_fetch_sub(&bound.taken, m->memory);
 	segments_done(&m->segments);
 	holdings_done(&m->holdings);
 	free(m->describe);
@@ -823,6 +867,12 @@ int map_seal(struct map_draft *draft, const char *name, const char *describe, st
 		return fail(why, r, "the map of '%s' is not consistent", name);
 	if (r < 0)
 		return r;
+	m->memory = own_memory(&m->segments, &d->holdings);
+	r = take_memory(m->memory, name, why);
+	if (r < 0) {
+		segments_done(&m->segments);
+		return r;
+	}
 	m->ops = map_ops;
 	m->ops.name = name;
 	m->ground = ground_of(d->below);
@@ -854,7 +904,7 @@ bool map_figures(struct image *img, struct map_figures *ret)
 	*ret = (struct map_figures){
 		.segments = m->segments.n,
 		.patched = m->holdings.arena.held,
-		.memory = m->segments.room * sizeof(struct segment) + m->holdings.arena.memory,
+		.memory = m->memory,
 	};
 	for (size_t i = 0; i < m->holdings.n_maps; i++) {
 		struct map_figures placed;

@@ -87,9 +87,18 @@ int map_draft_error(const struct map_draft *d);
 /*
  * Makes the image; the draft is used up whether it succeeds or not. `name` (for
  * log lines) is a string literal; `describe` (may be NULL; copied) is what
- * image_describe shows for it. -EINVAL when an alias leads to itself.
+ * image_describe shows for it. -EINVAL when an alias leads to itself; -ENOMEM beyond map_bound, too.
  */
 int map_seal(struct map_draft *d, const char *name, const char *describe, struct image **ret, struct why *why);
+
+/*
+ * So many bytes may all maps of the process take, computed things aside: a template of some KiB can show a million pieces,
+ * and each of its goals has a map of its own. A map of more than MAP_SMALL bytes that would exceed it is not sealed,
+ * unless `scarce` (may be NULL) returns that it has closed images that nobody needs, and they were enough; it is called on
+ * the thread that seals. 0 bytes: no bound. To be called while no map is being sealed.
+ */
+#define MAP_SMALL (UINT64_C(1) << 20)
+void map_bound(uint64_t bytes, bool (*scarce)(void *arg), void *arg);
 
 /* The window [offset, offset + length) of an image, as an image. */
 int map_window(struct image *img, uint64_t offset, uint64_t length, struct image **ret, struct why *why);

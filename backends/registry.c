@@ -25,6 +25,7 @@
 #include "backends/layout/vmdk.h"
 #include "backends/library/library.h"
 #include "backends/lv.h"
+#include "backends/map.h"
 #include "backends/partition.h"
 #include "backends/resize.h"
 #include "backends/source/file.h"
@@ -122,6 +123,11 @@ void registry_free(struct registry *r)
 	assert(!r->entries);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
+}
+
+void registry_bound_maps(uint64_t bytes, bool (*scarce)(void *arg), void *arg)
+{
+	map_bound(bytes, scarce, arg);
 }
 
 /* What was opened by bytes that turned out damaged is opened anew. `ret_early` gets a ref, too, or NULL. */

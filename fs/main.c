@@ -42,6 +42,9 @@
 /* The least of a store's filesystem that is left free. */
 #define MIN_FREE (1 * GiB)
 
+/* With however little --memory: for one goal of a disk in a million pieces, and each of its steps has a map. */
+#define MAPS_LEAST (192 * MiB)
+
 /* What a command works with; released in the reverse order. */
 struct world {
 	struct context context;
@@ -294,6 +297,7 @@ static void ready(void *arg)
 
 static void mount_done(struct mount *m)
 {
+	registry_bound_maps(0, NULL, NULL);
 	if (m->context)
 		store_when_scarce(m->context->store, NULL, NULL);
 	/* Files that were open when the mount ended. */
@@ -348,7 +352,7 @@ static int mount_and_serve(const struct options *o, struct world *w, struct moun
 	return r;
 }
 
-/* For store_when_scarce. */
+/* For store_when_scarce, and registry_bound_maps. */
 static bool close_unused(void *arg)
 {
 	struct mount *m = arg;
@@ -378,6 +382,7 @@ static int open_mount(const struct options *o, struct world *w, struct mount *m,
 	if (!m->nodes || !m->reading || !m->resolving)
 		return -ENOMEM;
 	store_when_scarce(w->context.store, close_unused, m);
+	registry_bound_maps(max_u64(o->memory / 2, MAPS_LEAST), close_unused, m);
 	return 0;
 }
 

@@ -42,6 +42,15 @@ def qcow2(size, l1_entries, cluster_bits=16):
     return struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, cluster_bits, size, 0, l1_entries, 65536, 131072, 1, 0, 0)
 
 
+def in_pieces(n):
+    """A disk every second cluster of which shows the same cluster of the file: n pieces in n * 8 bytes."""
+    tables = n >> 13
+    data = (3 + tables) << 16
+    head = qcow2(n << 16, tables).ljust(1 << 16, b"\0")
+    l1 = b"".join(struct.pack(">Q", (3 + k) << 16 | 1 << 63) for k in range(tables))
+    return head + l1.ljust(2 << 16, b"\0") + struct.pack(">QQ", data, 0) * (n >> 1) + b"x" * (1 << 16)
+
+
 def make(top):
     index(top, "aliases", ENTRY + "aliases=" + " ".join("a%x" % k for k in range(7000000)) + "\n")
     index(top, "notes", ENTRY + "notes=" + "x" * 60000000 + "\n")
@@ -66,6 +75,9 @@ def make(top):
     sparse(f"{images}/exbi.qcow2", 1 << 20, qcow2(1 << 60, 1 << 31))
     sparse(f"{images}/table.qcow2", 64 << 20, qcow2(1 << 51, 1 << 22))
     sparse(f"{images}/clusters.qcow2", 64 << 20, qcow2(1 << 61, 1 << 22, 21))
+    os.makedirs(f"{top}/pieces")
+    with open(f"{top}/pieces/million.qcow2", "wb") as f:
+        f.write(in_pieces(1 << 20))
     # As large as the filesystem here takes it.
     for exponent in (62, 50, 43):
         try:

@@ -50,3 +50,13 @@ kib=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$test_pid/status")
 echo "peak: $kib KiB"
 [ "$kib" -lt $(((most - 108) << 10)) ] || fail "peak memory is $kib KiB with --memory 128M"
 umount_library
+
+# Each goal of a disk in a million pieces takes as much as 140 MiB. They are not all kept, however many are looked at.
+mount_at "" --no-cache "$hostile/pieces"
+for size in 70 71 72 73 74 75 76 77 78 79 80 81 82 83 84 85; do
+	assert_equal "$(stat -c %s "$TEST_MNT/million@${size}G@expand=none.vmdk" | cut -c 1-2)" 34
+done
+kib=$(sed -n 's/^RssAnon:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$test_pid/status")
+echo "kept: $kib KiB"
+[ "$kib" -lt $((1 << 20)) ] || fail "sixteen goals take $kib KiB"
+umount_library

@@ -696,6 +696,60 @@ static void world_end(struct world *w)
 	free(w->hinted);
 }
 
+/* ---- what all of them take ---- */
+
+#define MANY	  (64 * MiB)
+#define MANY_TAKE (MANY / SECTOR * 32) /* a piece takes 32 bytes */
+
+/* One that shows each second sector of what is below. */
+static int seal_many(struct image *below, struct image **ret, struct why *why)
+{
+	struct map_draft *d = map_draft_new(MANY, below);
+
+	assert_non_null(d);
+	for (uint64_t at = 0; at < MANY; at += 2 * SECTOR)
+		map_draft_zero(d, at, SECTOR);
+	return map_seal(d, "many", NULL, ret, why);
+}
+
+static bool close_unused(void *arg)
+{
+	struct image **unused = arg;
+	const bool any = *unused;
+
+	image_unref(take(*unused));
+	return any;
+}
+
+static void test_all_maps_together_are_bounded(void **state)
+{
+	struct image *below = memimage_new(base_bytes, BASE, MANY), *one, *other, *small, *unused = NULL;
+	struct map_figures f;
+	struct why why = { "" };
+
+	map_bound(MANY_TAKE * 3 / 2, close_unused, &unused);
+	assert_int_equal(seal_many(below, &one, NULL), 0);
+	assert_true(map_figures(one, &f));
+	assert_in_range(f.memory, MANY_TAKE, MANY_TAKE + 4096);
+	assert_int_equal(seal_many(below, &other, &why), -ENOMEM);
+	if (!strstr(why.text, "with those of all images in use, the limit is 6"))
+		fail_msg("%s", why.text);
+	/* Small ones are not what fills the memory. */
+	assert_int_equal(map_seal(map_draft_new(BASE, below), "small", NULL, &small, NULL), 0);
+	image_unref(small);
+	/* It fits as soon as one is closed, by whomever. */
+	unused = one;
+	assert_int_equal(seal_many(below, &other, NULL), 0);
+	assert_null(unused);
+	image_unref(other);
+	assert_int_equal(seal_many(below, &one, NULL), 0);
+	map_bound(0, NULL, NULL);
+	assert_int_equal(seal_many(below, &other, NULL), 0);
+	image_unref(one);
+	image_unref(other);
+	image_unref(below);
+}
+
 static void test_random_worlds(void **state)
 {
 	for (uint64_t seed = 1; seed <= 1000; seed++) {
@@ -725,6 +779,7 @@ int main(void)
 		cmocka_unit_test(test_a_cut_out_window_is_put_back),
 		cmocka_unit_test(test_hints_and_backing_reach_the_ground),
 		cmocka_unit_test(test_hints_pass_over_zeros_but_not_over_patches),
+		cmocka_unit_test(test_all_maps_together_are_bounded),
 		cmocka_unit_test(test_random_worlds),
 	};
 
