@@ -9,6 +9,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/utf.h"
+
 /* Written before the threads start, read by all of them. */
 static atomic_int shown = LOG_NOTE;
 static atomic_bool syslogging, journaling;
@@ -47,14 +49,6 @@ void log_to_syslog(void)
 	syslogging = true;
 }
 
-/* A message is one line, whatever names and servers' words are in it. */
-static void keep_to_a_line(char *line)
-{
-	for (; *line; line++)
-		if ((unsigned char)*line < ' ' || *line == 0x7f)
-			*line = ' ';
-}
-
 void log_line(enum log_level level, const char *format, ...)
 {
 	char line[2048];
@@ -65,7 +59,7 @@ void log_line(enum log_level level, const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(line, sizeof(line), format, ap);
 	va_end(ap);
-	keep_to_a_line(line);
+	utf8_one_line(line);
 	if (syslogging)
 		syslog(severity[level], "%s", line);
 	else if (journaling)

@@ -61,3 +61,13 @@ size_t utf16_text(char *text, const uint8_t *units, size_t n, bool big_endian)
 	*to = '\0';
 	return to - text;
 }
+
+void utf8_one_line(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = ' ';
+		else if ((unsigned char)*text == 0xc2 && (unsigned char)text[1] >= 0x80 &&
+			 (unsigned char)text[1] < 0xa0) /* U+0080 to U+009F */
+			text[0] = text[1] = ' ';
+}

@@ -18,4 +18,10 @@ size_t utf8_length(const unsigned char *p);
  */
 size_t utf16_text(char *text, const uint8_t *units, size_t n, bool big_endian);
 
+/*
+ * Makes one line of it that does nothing to a terminal, whatever names and servers' words are in it: blanks take
+ * the place of control characters. What is no UTF-8 stays.
+ */
+void utf8_one_line(char *text);
+
 #endif

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf.h"
+
 int fail(struct why *why, int error, const char *format, ...)
 {
 	va_list ap;
@@ -14,6 +16,7 @@ int fail(struct why *why, int error, const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(why->text, sizeof(why->text), format, ap);
 	va_end(ap);
+	utf8_one_line(why->text);
 	return error;
 }
 
@@ -29,6 +32,7 @@ int fail_at(struct why *why, int error, const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(why->text, sizeof(why->text), format, ap);
 	va_end(ap);
+	utf8_one_line(why->text);
 	n = strlen(why->text);
 	(void)snprintf(why->text + n, sizeof(why->text) - n, ": %s", why_text(&inner, error));
 	return error;

@@ -14,7 +14,10 @@ struct why {
 	char text[512];
 };
 
-/* Writes the sentence, if anybody asked, and returns `error` (a negative errno). */
+/*
+ * Writes the sentence, if anybody asked, and returns `error` (a negative errno). It is one line, without control
+ * characters: names out of a template may be in it.
+ */
 int fail(struct why *why, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts "FORMAT: " before the sentence that is there, or before strerror(error). Returns `error`. */

@@ -163,6 +163,10 @@ static void what_has_no_single_disk_is_refused(void **state)
 	sh("cp disk.vmdk other.vmdk && tar -cf x.tar disk.vmdk machine.ovf other.vmdk");
 	assert_refused(x, -EOPNOTSUPP,
 		       "holds 2 disks, and which one is meant can't be told: disk.vmdk, other.vmdk");
+	/* Whoever reads that has a terminal. */
+	sh("a=$(printf '\\033]0;x\\007\\302\\233m\\n.img') && cp disk.vmdk \"$a\" && tar -cf x.tar disk.vmdk "
+	   "\"$a\"");
+	assert_refused(x, -EOPNOTSUPP, "can't be told: disk.vmdk,  ]0;x   m .img");
 	sh(": >empty.raw && tar -cf x.tar empty.raw");
 	assert_refused(x, -EBADMSG, "is empty");
 	sh("truncate -s 1M sparse.raw && tar -cSf x.tar sparse.raw");
