@@ -94,14 +94,16 @@ static int mount_as(const struct options *o, const char *mountpoint, bool for_ot
 	if (r < 0)
 		return r;
 	/* The session gets the descriptor of a mount that the warden has made. */
-	if (warden_mount(m->warden, for_others, &fd) == 0) {
+	r = warden_mount(m->warden, for_others, &fd);
+	if (r == 0) {
 		(void)snprintf(device, sizeof(device), "/dev/fd/%d", fd);
 		if (fuse_session_mount(m->session, device) == 0)
 			return 0;
 		closep(&fd);
 	}
 	fuse_session_destroy(take(m->session));
-	return mount_failure(o, mountpoint, why);
+	return r == -ESTALE ? fail(why, r, "'%s' is another directory than when goalfs was started", mountpoint)
+			    : mount_failure(o, mountpoint, why);
 }
 
 /* What stands at the mountpoint is ours by its device, which no other mount gets as long as we hold /dev/fuse. */

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/lock.h"
@@ -101,6 +102,7 @@ static int receive_packet(int socket, struct packet *p, int *ret_fd)
 
 struct duty {
 	const char *mountpoint, *options;
+	int directory;		      /* O_PATH: what that was at the start, until it is mounted on */
 	struct fuse_session *session; /* of the mount; NULL: there is none */
 };
 
@@ -121,12 +123,29 @@ static void leave_terminal(void)
 		(void)dup2(null, fd);
 }
 
+/*
+ * Between the look at the mountpoint and its mount the library is opened, which takes as long as its servers do. Whoever
+ * may rename what leads there could put a link in its place, to what is not his to be mounted on. Of an
+ * ordinary user's fusermount3 looks after that.
+ */
+static bool is_exchanged(const struct duty *d)
+{
+	struct stat was, is;
+
+	return geteuid() == 0 && d->directory >= 0 &&
+	       (fstat(d->directory, &was) < 0 ||
+		fstatat(AT_FDCWD, d->mountpoint, &is, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0 ||
+		was.st_dev != is.st_dev || was.st_ino != is.st_ino);
+}
+
 static int do_mount(struct duty *d, bool shared, int *ret_fd)
 {
 	int r;
 
 	if (d->session)
 		return -EBUSY;
+	if (is_exchanged(d))
+		return -ESTALE;
 	r = new_session(d, shared);
 	if (r < 0)
 		return r;
@@ -140,6 +159,8 @@ static int do_mount(struct duty *d, bool shared, int *ret_fd)
 	 */
 	(void)setsid();
 	leave_terminal();
+	closep(&d->directory);
+	d->directory = -1;
 	*ret_fd = fuse_session_fd(d->session);
 	return 0;
 }
@@ -233,6 +254,7 @@ static void run(int socket, struct duty *d)
 		_exit(1);
 	(void)close_range(STDERR_FILENO + 2, ~0U, 0);
 	(void)fcntl(STDERR_FILENO + 1, F_SETFD, FD_CLOEXEC);
+	d->directory = open(d->mountpoint, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	(void)sandbox_keep_capabilities(UINT64_C(1) << CAP_SYS_ADMIN | UINT64_C(1) << CAP_DAC_READ_SEARCH);
 	while (serve_one(STDERR_FILENO + 1, d))
 		;
@@ -252,7 +274,7 @@ int warden_start(const char *mountpoint, const char *options, struct warden **re
 		return fail(why, -errno, "a pair of sockets: %s", strerror(errno));
 	w->pid = fork();
 	if (w->pid == 0)
-		run(ends[1], &(struct duty){ mountpoint, options, NULL });
+		run(ends[1], &(struct duty){ mountpoint, options, -1, NULL });
 	(void)close(ends[1]);
 	if (w->pid < 0) {
 		(void)close(ends[0]);

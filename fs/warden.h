@@ -34,7 +34,8 @@ DEFINE_CLEANUP(struct warden *, warden_end);
 
 /*
  * Mounts, `shared` with allow_other. The descriptor of the mount's /dev/fuse is the caller's. On failure fusermount3
- * or libfuse has written on standard error what it knows. Can be tried again.
+ * or libfuse has written on standard error what it knows. Can be tried again. -ESTALE for root when
+ * the mountpoint is another directory than at the start; nothing was written then.
  */
 int warden_mount(struct warden *w, bool shared, int *ret_fd);
 
