@@ -5,11 +5,8 @@
 # network, processes), where it starts a real libvirtd as the distribution sets it up. The machine's own libvirt,
 # its files and sockets are not seen there, nor touched, and everything that was started ends with the script.
 
-if [ -z "${GOALFS_TEST_PRIVATE:-}" ] && [ "$(id -u)" = 0 ]; then
-	GOALFS_TEST_PRIVATE=1
-	export GOALFS_TEST_PRIVATE
-	exec unshare --mount --net --pid --fork --kill-child --mount-proc "$0" "$@"
-fi
+private="--net --pid --fork --kill-child --mount-proc"
+. "${0%/*}/../lib/private.sh"
 . "${0%/*}/../lib/common.sh"
 require_root
 require_prog libvirtd virtlogd virsh virt-install virt-clone qemu-system-x86_64 qemu-img ip

@@ -6,21 +6,8 @@
 # (network, mounts, processes): the usual ports are free in there, nobody
 # else's rpcbind is met, and all ends with the script.
 
-if [ -z "${TEST_INSIDE:-}" ]; then
-	[ "$(id -u)" = 0 ] || {
-		echo "this test needs root" >&2
-		exit 1
-	}
-	TEST_INSIDE=1
-	export TEST_INSIDE
-	# unshare hands on the status, not the signals: who is told to end, ends it.
-	exec unshare --net --mount --pid --fork --kill-child --mount-proc "$0" "$@"
-fi
-
-# Copies of other tests' mounts would keep these alive.
-tac /proc/mounts | awk '$3 ~ /^fuse\./ || $2 ~ /^(\/var)?\/tmp\/./ { print $2 }' | while read -r where; do
-	umount -l "$where" 2>/dev/null || :
-done
+private="--net --pid --fork --kill-child --mount-proc"
+. "${0%/*}/../lib/private.sh"
 
 . "${0%/*}/../lib/common.sh"
 require_prog rpcbind rpcinfo ganesha.nfsd nfs-ls nfs-cat nfs-cp ip

@@ -3,7 +3,7 @@
 # The line of an autofs map that the manual has: a real automount(8) mounts when somebody looks.
 
 # mount(8) finds goalfs where it is installed: pretend, in a mount namespace of our own, that it is.
-[ -n "${TEST_UNSHARED:-}" ] || exec env TEST_UNSHARED=1 unshare --mount "$0"
+. "${0%/*}/../lib/private.sh"
 . "${0%/*}/../lib/common.sh"
 require_root
 require_prog automount mount.fuse3

@@ -3,7 +3,7 @@
 # A name, a link or an index never leads the daemon to a file outside of its sources.
 
 # What the daemon looks names up in is replaced for it alone.
-[ -n "${TEST_UNSHARED:-}" ] || exec env TEST_UNSHARED=1 unshare --mount "$0"
+. "${0%/*}/../lib/private.sh"
 . "${0%/*}/../lib/common.sh"
 . "$TEST_TOP/tests/lib/disks.sh"
 require_root

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Disks laid out as public templates grow by 1 MiB, by 300 MiB, and to 2 TiB, which is as far as an MBR goes.
-[ -n "${TEST_UNSHARED:-}" ] || exec env TEST_UNSHARED=1 unshare --mount "$0"
+. "${0%/*}/../lib/private.sh"
 . "${0%/*}/../lib/common.sh"
 . "$TEST_TOP/tests/lib/disks.sh"
 . "$TEST_TOP/tests/lib/layouts.sh"

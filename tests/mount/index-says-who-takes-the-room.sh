@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The partition and the volume that an index names take the room; who names others gets those.
-[ -n "${TEST_UNSHARED:-}" ] || exec env TEST_UNSHARED=1 unshare --mount "$0"
+. "${0%/*}/../lib/private.sh"
 . "${0%/*}/../lib/common.sh"
 . "$TEST_TOP/tests/lib/disks.sh"
 . "$TEST_TOP/tests/lib/layouts.sh"

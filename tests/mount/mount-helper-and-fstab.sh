@@ -3,7 +3,7 @@
 # mount -t fuse.goalfs and a line in fstab do what the command does, options included; umount undoes it.
 
 # mount(8) finds goalfs where it is installed: pretend, in a mount namespace of our own, that it is.
-[ -n "${TEST_UNSHARED:-}" ] || exec env TEST_UNSHARED=1 unshare --mount "$0"
+. "${0%/*}/../lib/private.sh"
 . "${0%/*}/../lib/common.sh"
 . "$TEST_TOP/tests/lib/disks.sh"
 require_root

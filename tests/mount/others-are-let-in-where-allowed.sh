@@ -3,7 +3,7 @@
 # Other users see the goals where root mounts or fuse.conf allows it; the log says when not, and who asks for it is refused.
 
 # /etc/fuse.conf is to say this and that: in a mount namespace of our own.
-[ -n "${TEST_UNSHARED:-}" ] || exec env TEST_UNSHARED=1 unshare --mount "$0"
+. "${0%/*}/../lib/private.sh"
 . "${0%/*}/../lib/common.sh"
 require_root
 require_prog setpriv

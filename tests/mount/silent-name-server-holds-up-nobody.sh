@@ -1,9 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # While a name server says nothing other servers are read from, and the daemon ends when it is told to.
-if [ "${1:-}" != inside ]; then
-	exec unshare -n -m -- "$0" inside
-fi
+private=--net
+. "${0%/*}/../lib/private.sh"
 . "${0%/*}/../lib/common.sh"
 . "$TEST_TOP/tests/lib/remote.sh"
 require_root
