@@ -876,6 +876,25 @@ static void test_leaves_alone_what_others_show(void **state)
 	sh("cmp fs volume");
 }
 
+/* As in a partition: nobody knows what somebody keeps there. */
+static void test_leaves_alone_what_stands_behind_a_filesystem(void **state)
+{
+	_cleanup_(image_unrefp) struct image *pv = NULL, *sparse = NULL;
+	uint64_t bytes;
+
+	lvm_noise("pv", "64M");
+	lvm("pv", "lvm pvcreate -qq $l; lvm vgcreate -qq vg $l; lvm lvcreate" LVM_LINEAR "-l 6 -n root vg");
+	lvm_get("pv", "vg/root", "volume");
+	sh("mke2fs -q -F -t ext4 -E nodiscard volume 8M");
+	lvm_put("pv", "vg/root", "volume");
+	pv = disk_open("pv");
+	sparse = without_unused(pv, &bytes);
+	assert_true(bytes > 9 * 4 * MiB + 3 * MiB); /* and something of the filesystem */
+	disk_save(sparse, "have");
+	lvm_get("have", "vg/root", "volume2");
+	sh("e2fsck -fn volume2 > log 2>&1 && cmp -i 8M volume volume2");
+}
+
 static void test_in_doubt_all_is_used(void **state)
 {
 	_cleanup_(image_unrefp) struct image *pv = NULL;
@@ -921,6 +940,7 @@ int main(void)
 		cmocka_unit_test(test_grows_in_a_partition),
 		cmocka_unit_test(test_tells_what_is_unused),
 		cmocka_unit_test(test_leaves_alone_what_others_show),
+		cmocka_unit_test(test_leaves_alone_what_stands_behind_a_filesystem),
 		cmocka_unit_test(test_in_doubt_all_is_used),
 	};
 

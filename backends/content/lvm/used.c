@@ -2,7 +2,8 @@
 /*
  * What of a physical volume nobody needs. Everything in front of the first extent is used: the label,
  * the metadata and its history, a boot loader's area. A volume that isn't linear, that others
- * show parts of, or whose filesystem can't tell, is used as a whole.
+ * show parts of, or whose filesystem can't tell, is used as a whole; what stands in
+ * one behind the end of its filesystem is used, as it is in a partition.
  */
 #include <errno.h>
 
@@ -48,8 +49,6 @@ static int add_inside(struct image *pv, const struct lvm *l, const struct lvm_vo
 	r = c.ops->unused(img, &c, &inner, why);
 	if (r < 0)
 		return in_doubt(r) ? 0 : r;
-	if (c.size)
-		unused_add(&inner, c.size, img->size - c.size);
 	unused_end(&inner);
 	r = map_seal(take(draft), "lv", /* describe= */ NULL, &sparse, why);
 	if (r < 0)
