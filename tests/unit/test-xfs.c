@@ -429,6 +429,24 @@ static void test_sizes_around_the_ends_of_groups(void **state)
 	check_size(100 * MiB, true);
 }
 
+/* growfs makes a last group of 64 blocks, and xfs_repair fails to read 128 KiB of it. */
+static void test_last_group_is_one_that_repair_can_read(void **state)
+{
+	const uint64_t blocks[] = { 1024, 512 };
+
+	for (int i = 0; i < 2; i++) {
+		char options[64];
+
+		(void)snprintf(options, sizeof(options), "-d agsize=24m -b size=%" PRIu64 "%s" SMALL, blocks[i],
+			       blocks[i] == 512 ? " -m crc=0" : "");
+		make_filesystem(options, 72 * MiB);
+		check_size(72 * MiB + 64 * blocks[i], false);
+		check_size(72 * MiB + 128 * KiB - blocks[i], false);
+		check_size(72 * MiB + 128 * KiB, false);
+		check_size(96 * MiB + 64 * blocks[i], false);
+	}
+}
+
 static void test_sizes_beyond_2T(void **state)
 {
 	const uint64_t sizes[] = { 2 * TiB - 4096, 2 * TiB + 4096, 16 * TiB - 512, 16 * TiB };
@@ -930,6 +948,7 @@ int main(void)
 		cmocka_unit_test(test_unused_of_fragments),
 		cmocka_unit_test(test_nobody_can_tell_what_a_dirty_xfs_uses),
 		cmocka_unit_test(test_sizes_around_the_ends_of_groups),
+		cmocka_unit_test(test_last_group_is_one_that_repair_can_read),
 		cmocka_unit_test(test_sizes_beyond_2T),
 		cmocka_unit_test(test_grows_again_what_it_has_grown),
 		cmocka_unit_test(test_grows_one_whose_uuid_was_changed),

@@ -27,6 +27,9 @@
  */
 #define OLD_AGS_MAX 100000
 
+/* Of each group, for its superblock; where the device has less, it gives up (repair/sb.c). */
+#define REPAIR_READS (128 * KiB)
+
 /* XFS_MAX_AGNUMBER + 1. */
 #define AGS_MAX UINT64_C(0xFFFFFFFE)
 
@@ -51,9 +54,13 @@ static void plan_done(struct plan *p)
 		xfs_tree_done(&p->trees[i]);
 }
 
-/* How large it gets, by the rule of growfs: a last group that would be too short is left away. 0, 1 (fits) or an error. */
+/*
+ * How large it gets, by the rule of growfs: a last group that would be too short is left away. With blocks
+ * of 512 and 1024 bytes growfs makes some that xfs_repair can't read; so are these. 0, 1 (fits) or an error.
+ */
 static int plan_geometry(struct plan *p, struct why *why)
 {
+	const uint64_t least = max_u64(XFS_AG_BLOCKS_MIN, REPAIR_READS / p->old.block_size);
 	char most[SIZE_TEXT_MAX];
 	uint64_t blocks = p->img->size / p->old.block_size, ags, rest;
 
@@ -64,7 +71,7 @@ static int plan_geometry(struct plan *p, struct why *why)
 			    p->old.blocks, p->old.block_size, blocks);
 	ags = blocks / p->old.ag_blocks;
 	rest = blocks % p->old.ag_blocks;
-	if (rest >= XFS_AG_BLOCKS_MIN)
+	if (rest >= least)
 		ags++;
 	else
 		blocks -= rest;
