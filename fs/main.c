@@ -39,6 +39,9 @@
 #include "fs/warden.h"
 #include "base/text.h"
 
+/* goalfs(1), EXIT STATUS; goalfs@.service does not start again after a wrong command line. */
+enum { STATUS_FAILED = 1, STATUS_USAGE = 2 };
+
 /* The least of a store's filesystem that is left free. */
 #define MIN_FREE (1 * GiB)
 
@@ -160,7 +163,7 @@ static int open_library(const struct options *o, const struct listener *listener
 	};
 
 	if (o->n_sources + w->repos.n == 0)
-		return fail(why, -ENOENT,
+		return fail(why, -EDESTADDRREQ,
 			    "no source was given, and none is configured: there is no .conf file with one in "
 			    "goalfs/repos.d or virt-builder/repos.d");
 	return library_open(&options, &w->library, why);
@@ -473,6 +476,17 @@ static void hold_standard_streams(void)
 		(void)close(fd);
 }
 
+/*
+ * Besides what options_parse refuses: no source at all, or a mountpoint that looks like one, and nothing else fails
+ * with these two.
+ */
+static int status_of(int r)
+{
+	if (r == -EDESTADDRREQ || r == -ENOTEMPTY)
+		return STATUS_USAGE;
+	return r < 0 ? STATUS_FAILED : 0;
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_(options_done) struct options o = { 0 };
@@ -482,9 +496,11 @@ int main(int argc, char **argv)
 	hold_standard_streams();
 	log_begin();
 	r = options_parse(argc, argv, &o, &why);
+	if (r == 0 && o.command == COMMAND_MOUNT)
+		r = session_check(&o, &why);
 	if (r < 0) {
 		log_error("%s", why_text(&why, r));
-		return 2;
+		return r == -ENOMEM ? STATUS_FAILED : STATUS_USAGE;
 	}
 	if (o.verbose)
 		log_set_level(LOG_DETAIL);
@@ -493,5 +509,5 @@ int main(int argc, char **argv)
 	confine_end();
 	if (r < 0)
 		log_error("%s", why_text(&why, r));
-	return r < 0 ? 1 : 0;
+	return status_of(r);
 }

@@ -542,6 +542,19 @@ static int take_operands(struct options *o, char **operand, size_t n, struct why
 	return 0;
 }
 
+/* What can be said of sources and keys without looking at any. */
+static int check_library(const struct options *o, struct why *why)
+{
+	return library_check_options(
+		&(struct library_options){
+			.sources = o->sources,
+			.n_sources = o->n_sources,
+			.fingerprints = (const char *const *)o->fingerprints,
+			.n_fingerprints = texts_count(o->fingerprints),
+		},
+		why);
+}
+
 /* getopt's own tables out of ours; long options return their row's number + 256. */
 static void fill_getopt(struct option *long_options, char *letters)
 {
@@ -596,6 +609,8 @@ int options_parse(int argc, char **argv, struct options *o, struct why *why)
 		r = check_company(o, why);
 	if (r == 0)
 		r = take_operands(o, argv + optind, argc - optind, why);
+	if (r == 0)
+		r = check_library(o, why);
 	if (r == 0)
 		r = set_default_cache(o);
 	if (r == 0 && o->no_cache &&

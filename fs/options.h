@@ -60,7 +60,7 @@ struct options {
 	char *mount_options; /* owned, "" when none: what -o gave that is not ours */
 };
 
-/* Returns 0 or -EINVAL with the sentence. `o` must be zero; options_done is safe after either. */
+/* Returns 0, -ENOMEM, or another errno with the sentence: the command line is wrong. `o` must be zero; options_done is safe after either. */
 int options_parse(int argc, char **argv, struct options *o, struct why *why);
 void options_done(struct options *o);
 

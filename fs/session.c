@@ -63,12 +63,22 @@ char *session_options(const struct options *o)
 		      : NULL;
 }
 
-static int new_session(const struct options *o, struct mount *m, struct why *why)
+static int new_session(const struct options *o, struct mount *m, struct fuse_session **ret, struct why *why)
 {
 	_cleanup_free_ char *options = session_options(o);
-	int r = options ? libfuse_session(options, &mount_ops, m, &m->session) : -ENOMEM;
+	int r = options ? libfuse_session(options, &mount_ops, m, ret) : -ENOMEM;
 
 	return r == -EINVAL ? fail(why, r, "the mount options were not accepted") : r;
+}
+
+int session_check(const struct options *o, struct why *why)
+{
+	struct fuse_session *session = NULL;
+	int r = new_session(o, /* m= */ NULL, &session, why);
+
+	if (session)
+		fuse_session_destroy(session);
+	return r;
 }
 
 /* libfuse and fusermount3 have printed what they know, which is the least of it where there is no device. */
@@ -88,7 +98,7 @@ static int mount_failure(const struct options *o, const char *mountpoint, struct
 static int mount_as(const struct options *o, const char *mountpoint, bool for_others, struct mount *m,
 		    struct why *why)
 {
-	int r = new_session(o, m, why), fd = -1;
+	int r = new_session(o, m, &m->session, why), fd = -1;
 	char device[32];
 
 	if (r < 0)

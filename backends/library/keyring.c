@@ -259,6 +259,13 @@ static int normal_fingerprint(const char *given, char ret[FINGERPRINT_MAX + 1], 
 	return 0;
 }
 
+int fingerprint_check(const char *given, struct why *why)
+{
+	char fingerprint[FINGERPRINT_MAX + 1];
+
+	return normal_fingerprint(given, fingerprint, why);
+}
+
 /* Accepts the key if the ring has it: returns 1; else 0. */
 static int accept_from_ring(struct keyring *k, const char *fingerprint, struct why *why)
 {

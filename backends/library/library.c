@@ -369,12 +369,30 @@ static int scan_sources(struct library *lib, struct why *why)
 	return 0;
 }
 
+int library_check_options(const struct library_options *o, struct why *why)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < o->n_sources; i++)
+		r = source_check(o->sources[i], why);
+	for (size_t i = 0; r == 0 && i < o->n_fingerprints; i++)
+		r = fingerprint_check(o->fingerprints[i], why);
+	if (r == 0 && o->n_sources > 0 && o->n_fingerprints > 1 && o->n_fingerprints != o->n_sources)
+		return fail(why, -EINVAL,
+			    "%zu fingerprints for %zu sources: give one for all, or one for each in the same "
+			    "order",
+			    o->n_fingerprints, o->n_sources);
+	return r;
+}
+
 int library_open(const struct library_options *options, struct library **ret, struct why *why)
 {
 	_cleanup_(library_closep) struct library *lib = NULL;
 	_cleanup_free_ char *avoid = NULL;
-	int r = library_new(options, &lib, why);
+	int r = library_check_options(options, why);
 
+	if (r == 0)
+		r = library_new(options, &lib, why);
 	if (r < 0)
 		return r;
 	if (options->avoid) {

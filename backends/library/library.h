@@ -180,7 +180,13 @@ struct library_options {
 };
 
 /*
- * Reads all sources. A bad entry costs that entry, with a log_warn line that
+ * Whether they can be right, whatever the files and servers hold: what the sources are by their texts, how many
+ * fingerprints there are and of which form. -EINVAL or -EOPNOTSUPP with the reason. Opens nothing.
+ */
+int library_check_options(const struct library_options *options, struct why *why);
+
+/*
+ * Reads all sources. Options that library_check_options refuses are refused. A bad entry costs that entry, with a log_warn line that
  * names file, line and reason. A local source that can't be read at all is an
  * error here (later, in a running mount, it only costs its templates until it is
  * back). A remote one is waited for, but not for long: one that is down is asked

@@ -142,6 +142,9 @@ int source_open(const struct library_options *options, size_t i, const char *avo
 		struct why *why);
 void source_done(struct source *s);
 
+/* Whether the text can be a source's, for library_check_options. */
+int source_check(const char *given, struct why *why);
+
 /*
  * Reads the source, or takes what was found of a remote one. On failure what the last scan found stays. `watch` (may be
  * NULL) gets every directory that matters, before anything in it is looked at.

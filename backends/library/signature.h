@@ -33,6 +33,9 @@ int keyring_new(const char *const *key_files, size_t n, const char *const *finge
 void keyring_free(struct keyring *k); /* accepts NULL; removes the directory */
 DEFINE_CLEANUP(struct keyring *, keyring_free);
 
+/* Whether it can be a fingerprint at all. 0, or keyring_new's -EINVAL. */
+int fingerprint_check(const char *given, struct why *why);
+
 /* The accepted signers' primary fingerprints, 40 hex digits and more each, separated by a blank; borrowed. */
 const char *keyring_fingerprints(const struct keyring *k);
 

@@ -19,6 +19,7 @@
 #include "backends/library/index.h"
 #include "backends/library/private.h"
 #include "backends/library/value.h"
+#include "backends/net/url.h"
 #include "base/log.h"
 #include "base/read.h"
 
@@ -90,6 +91,11 @@ static bool has_checksum(const struct source *s)
 	return s->text.checksum || s->text.checksum256;
 }
 
+static int refuse_checksum(const char *given, struct why *why)
+{
+	return fail(why, -EINVAL, "source '%s': a checksum goes with a single template file only", given);
+}
+
 static int open_local(struct source *s, const char *avoid, int bell, struct why *why)
 {
 	_cleanup_free_ char *path = NULL;
@@ -114,8 +120,7 @@ static int open_local(struct source *s, const char *avoid, int bell, struct why 
 	if (!s->home || (S_ISREG(st.st_mode) && !s->leaf))
 		return -ENOMEM;
 	if (has_checksum(s) && (!s->leaf || single_kind_of_name(s->leaf) == SINGLE_INDEX))
-		return fail(why, -EINVAL, "source '%s': a checksum goes with a single template file only",
-			    s->given);
+		return refuse_checksum(s->given, why);
 	return open_place(s, avoid, bell, why);
 }
 
@@ -136,27 +141,45 @@ static int open_remote(struct source *s, const struct library_options *options, 
 			    s->given);
 	if (has_checksum(s) &&
 	    (s->config->format != SOURCE_NATIVE || single_kind_of_name(s->text.leaf) == SINGLE_INDEX))
-		return fail(why, -EINVAL, "source '%s': a checksum goes with a single template file only",
-			    s->given);
+		return refuse_checksum(s->given, why);
 	return online_new(&online, &s->online, why);
 }
 
 /* What was given on the command line is checked by what was given there; repos.d speaks for itself. */
-static int set_trust(struct source *s, const struct library_options *o, size_t i, struct why *why)
+static void set_trust(struct source *s, const struct library_options *o, size_t i)
 {
 	s->trust = (struct trust){ .check = o->check_signature, .key_file = s->config->gpgkey };
 	if (i >= o->n_sources)
-		return 0;
-	if (o->n_fingerprints > 1 && o->n_fingerprints != o->n_sources)
-		return fail(why, -EINVAL,
-			    "%zu fingerprints for %zu sources: give one for all, or one for each in the same "
-			    "order",
-			    o->n_fingerprints, o->n_sources);
+		return;
 	s->trust.key_files = o->key_files;
 	s->trust.n_key_files = o->n_key_files;
 	s->trust.fingerprints = o->n_fingerprints > 1 ? o->fingerprints + i : o->fingerprints;
 	s->trust.n_fingerprints = o->n_fingerprints ? 1 : 0;
-	return 0;
+}
+
+/* Keys for a bucket, and the like, are for whoever asks for it to miss. */
+static int check_url(const char *url, struct why *why)
+{
+	_cleanup_(url_done) struct url parsed = URL_NONE;
+	struct why mine = { "" };
+	int r = url_parse(url, &parsed, &mine);
+
+	return r == -EINVAL ? fail(why, r, "%s", mine.text) : 0;
+}
+
+int source_check(const char *given, struct why *why)
+{
+	_cleanup_(given_done) struct given text = { 0 };
+	_cleanup_free_ char *brief = net_url_brief(given), *path = NULL;
+	int r = brief ? given_parse(given, &text, why) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	if (!net_is_url(given))
+		return source_path(text.text, &path, why);
+	if ((text.checksum || text.checksum256) && single_kind_of_name(text.leaf) == SINGLE_INDEX)
+		return refuse_checksum(brief, why);
+	return check_url(text.text, why);
 }
 
 int source_open(const struct library_options *options, size_t i, const char *avoid, int bell, struct source *s,
@@ -174,10 +197,9 @@ int source_open(const struct library_options *options, size_t i, const char *avo
 	if (!s->given)
 		return -ENOMEM;
 	r = given_parse(s->config->uri, &s->text, why);
-	if (r == 0)
-		r = set_trust(s, options, i, why);
 	if (r < 0)
 		return r;
+	set_trust(s, options, i);
 	return net_is_url(s->config->uri) ? open_remote(s, options, bell, why)
 					  : open_local(s, avoid, bell, why);
 }

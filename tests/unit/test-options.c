@@ -23,15 +23,23 @@ static int parse(struct options *o, struct why *why, const char *const *args)
 
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-static void assert_refused(const char *const *args, const char *reason)
+#define SUM16  "0123456789abcdef"
+#define SUM256 SUM16 SUM16 SUM16 SUM16
+
+static void assert_refused_with(int error, const char *const *args, const char *reason)
 {
 	struct options o;
 	struct why why;
 
-	assert_int_equal(parse(&o, &why, args), -EINVAL);
+	assert_int_equal(parse(&o, &why, args), error);
 	if (!strstr(why.text, reason))
 		fail_msg("'%s' does not hold '%s'", why.text, reason);
 	options_done(&o);
+}
+
+static void assert_refused(const char *const *args, const char *reason)
+{
+	assert_refused_with(-EINVAL, args, reason);
 }
 
 static void test_unmount(void **state)
@@ -157,19 +165,22 @@ static void test_without_source_those_that_are_configured(void **state)
 	options_done(&o);
 }
 
+#define FINGERPRINT "0123 4567 89AB CDEF 0123 4567 89ab cdef 0123 4567"
+
 static void test_what_sources_are_checked_by(void **state)
 {
 	struct options o;
 	struct why why;
 
-	assert_int_equal(parse(&o, &why,
-			       ARGS("--gpgkey", "a.gpg", "--gpgkey", "b.gpg", "--fingerprint", "AB CD", "-o",
-				    "verify=behind,refresh=60,fingerprint=EF", "s", "mnt")),
-			 0);
+	assert_int_equal(
+		parse(&o, &why,
+		      ARGS("--gpgkey", "a.gpg", "--gpgkey", "b.gpg", "--fingerprint", FINGERPRINT, "-o",
+			   "verify=behind,refresh=60,fingerprint=" FINGERPRINT, "s", "t", "mnt")),
+		0);
 	assert_string_equal(o.key_files[1], "b.gpg");
 	assert_null(o.key_files[2]);
-	assert_string_equal(o.fingerprints[0], "AB CD");
-	assert_string_equal(o.fingerprints[1], "EF");
+	assert_string_equal(o.fingerprints[0], FINGERPRINT);
+	assert_string_equal(o.fingerprints[1], FINGERPRINT);
 	assert_int_equal(o.verify, VERIFY_BEHIND);
 	assert_int_equal(o.refresh_s, 60);
 	options_done(&o);
@@ -241,6 +252,23 @@ static void test_refusals_say_what(void **state)
 	assert_refused(ARGS("a", "b", "--cache"), "--cache needs a value");
 }
 
+/* Before any of them is opened, and by whatever command. */
+static void test_sources_that_can_be_none_are_refused(void **state)
+{
+	assert_refused(ARGS("", "m"), "a source's name is empty");
+	assert_refused(ARGS("--list", "file:///a#sha256=1"), "sha256 '1' is not a SHA-256");
+	assert_refused(ARGS("file:///a#foo", "m"), "'#foo' behind a source is no checksum");
+	assert_refused(ARGS("file://host/a", "m"), "'file://host/a' is not on this machine");
+	assert_refused(ARGS("a", "http://h:port/x", "m"), "the http URL has no host, or a port");
+	assert_refused(ARGS("s3://bucket", "m"), "'s3://bucket' is not of the form s3://BUCKET/KEY");
+	assert_refused(ARGS("https://u:secret@h/index.asc#sha256=" SUM256, "m"),
+		       "source 'https://h/index.asc': a checksum goes with a single template file only");
+	assert_refused_with(-EOPNOTSUPP, ARGS("foo://h/x", "m"), "'foo://h/x': such URIs can't be fetched");
+	assert_refused(ARGS("--fingerprint", "abc", "a", "m"), "'abc' is no fingerprint");
+	assert_refused(ARGS("--fingerprint", FINGERPRINT, "--fingerprint", FINGERPRINT, "a", "m"),
+		       "2 fingerprints for 1 sources");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_what_sources_are_checked_by),
 		cmocka_unit_test(test_commands_are_allowed_by_name),
 		cmocka_unit_test(test_refusals_say_what),
+		cmocka_unit_test(test_sources_that_can_be_none_are_refused),
 	};
 
 	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
