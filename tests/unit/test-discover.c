@@ -55,6 +55,8 @@ static int teardown(void **state)
 	struct bench *bench = x->bench;
 
 	close_library(x);
+	/* A job that was given up may hold an image for a moment more. */
+	pool_free(take(bench->context.pool));
 	registry_free(bench->context.registry);
 	bench->context.registry = NULL;
 	(void)snprintf(command, sizeof(command), "rm -rf %s", x->dir);
