@@ -14,7 +14,7 @@
 #define WRAPPINGS_MAX 4
 
 #define SIDECAR		"facts"
-#define SIDECAR_VERSION 1
+#define SIDECAR_VERSION 2 /* 1: media were what they were called */
 
 /* The template's facts, as far as the library knows them. */
 static int start_tags(const struct template *t, struct tags *ret)
@@ -169,6 +169,33 @@ static int find_magic(struct image *img, bool and_tail, const struct magic **ret
 	return r;
 }
 
+/* Where the first unit is too short to show what a medium is. */
+static int find_medium(struct context *context, struct template *t, const struct tags *facts,
+		       const struct magic **ret, struct why *why)
+{
+	_cleanup_(image_unrefp) struct image *img = NULL;
+	_cleanup_free_ uint8_t *head = malloc(MAGIC_HEAD);
+	int r = head ? open_to(context, t, facts, "raw", &img, why) : -ENOMEM;
+
+	if (r < 0 || img->size < MAGIC_HEAD)
+		return r;
+	r = image_pread(img, head, MAGIC_HEAD, 0, why);
+	*ret = r < 0 ? NULL : magic_of_head(head, MAGIC_HEAD);
+	return r;
+}
+
+/* A medium is served as it is: no reader would find out later that it is none. */
+static int check_medium(struct context *context, struct template *t, const struct tags *facts,
+			struct image *img, const struct magic *m, struct why *why)
+{
+	int r = !m && image_units(img) != 0 ? find_medium(context, t, facts, &m, why) : 0;
+
+	if (r < 0 || (m && strcmp(m->name, "iso") == 0))
+		return r;
+	return fail(why, -EBADMSG, "'%s' is called an ISO 9660 image, and is %s", t->path,
+		    m ? m->name : "none");
+}
+
 static int add_codec(struct tags *facts, const char *codec)
 {
 	const char *chain = tags_get(facts, "codec");
@@ -180,7 +207,8 @@ static int add_codec(struct tags *facts, const char *codec)
 /*
  * Takes off what is known, and looks at what comes out: another wrapping, or the disk.
  * Bytes that show a format are believed more than a name or an index that says another
- * one, but for raw: what stands in a raw disk may have been written by a guest.
+ * one, but for raw: what stands in a raw disk may have been written by a guest. What is
+ * called a medium is one.
  */
 static int unwrap(struct context *context, struct template *t, struct tags *facts, struct image **ret,
 		  struct why *why)
@@ -202,9 +230,12 @@ static int unwrap(struct context *context, struct template *t, struct tags *fact
 				return r;
 			continue;
 		}
-		if (m || !tags_has(facts, "format"))
+		if (tags_is(facts, "format", "iso"))
+			r = check_medium(context, t, facts, img, m, why);
+		else if (m || !tags_has(facts, "format"))
 			r = tags_set(facts, "format", m ? m->name : "raw");
-		*ret = take(img);
+		if (r == 0)
+			*ret = take(img);
 		return r;
 	}
 	return fail(why, -EOPNOTSUPP, "'%s' is wrapped more than %u times", t->path, WRAPPINGS_MAX);

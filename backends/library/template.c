@@ -122,9 +122,15 @@ static int read_fully(int fd, uint8_t *buf, size_t count, uint64_t offset, const
 	return r == 0 && have < count ? fail(why, -EIO, "'%s' became shorter while it was read", shown) : r;
 }
 
+static bool is_medium(const struct template *t)
+{
+	return t->format && strcmp(t->format, "iso") == 0;
+}
+
 /*
  * Bytes settle what nobody has said. Where it is said that a disk is raw, that is
- * what it is: a guest can write another format's header into its first sector.
+ * what it is: a guest can write another format's header into its first sector. A medium is
+ * served as it is, so that nobody after us looks what it is.
  */
 int template_sniff(struct template *t, const void *head, size_t count, struct why *why)
 {
@@ -137,6 +143,8 @@ int template_sniff(struct template *t, const void *head, size_t count, struct wh
 		return 0;
 	if (m->kind == MAGIC_UNREADABLE)
 		return fail(why, -EOPNOTSUPP, "'%s' is %s", t->path, m->name);
+	if (is_medium(t) && strcmp(m->name, "iso") != 0)
+		return fail(why, -EBADMSG, "'%s' is called an ISO 9660 image, and is %s", t->path, m->name);
 	return replace_text(&t->format, m->name);
 }
 
@@ -151,6 +159,8 @@ static int sniff_file(struct template *t, int fd, uint64_t size, struct why *why
 
 	if (r == 0)
 		r = template_sniff(t, head, count, why);
+	if (r == 0 && is_medium(t) && !t->codec && !magic_of_head(head, count))
+		return fail(why, -EBADMSG, "'%s' is called an ISO 9660 image, and is none", t->path);
 	if (r < 0 || t->codec || t->format)
 		return r;
 	if (size >= sizeof(tail)) {

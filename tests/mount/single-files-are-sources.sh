@@ -31,7 +31,7 @@ cat "$TEST_MNT/plain.json" "$TEST_MNT/plain.iso.plan" /proc/mounts "$TEST_LOG" >
 assert_says "$TEST_TMP/shown" '"format": "iso"'
 ! grep -n sesame "$TEST_TMP/shown" || fail "a token shows"
 # A local one is watched.
-printf 'not the same' >"$iso.new"
+{ cat "$iso" && printf 'and more'; } >"$iso.new"
 mv "$iso.new" "$iso"
 wait_until 60 cmp -s "$iso" "$TEST_MNT/a-medium-1.iso"
 cp "$TEST_LIB/plain" "$iso"

@@ -231,6 +231,34 @@ static void what_can_not_be_read_is_refused(void **state)
 	assert_is_none(x, "cut", -EBADMSG, "");
 }
 
+static void assert_medium(struct fixture *x, const char *name)
+{
+	_cleanup_(tags_done) struct tags facts = { 0 };
+	struct why why = { "" };
+
+	if (look(x, name, &facts, NULL, &why) < 0)
+		fail_msg("%s: %s", name, why.text);
+	assert_fact(&facts, "format", "iso");
+}
+
+static void medium_in_a_wrapping_is_what_it_is_called(void **state)
+{
+	struct fixture *x = *state;
+
+	sh("truncate -s 1M m && printf '\\001CD001\\001' | dd of=m bs=1 seek=32768 conv=notrunc status=none");
+	sh("xz -c m >whole.iso.xz && xz --block-size=4KiB -c m >pieces.iso.xz && gzip -c m >zipped.iso.gz");
+	sh("xz -c disk >x.iso.xz && xz --block-size=4KiB -c disk >xs.iso.xz && echo text | xz -c "
+	   ">short.iso.xz");
+	sh("qemu-img convert -O qcow2 disk q && xz -c q >q.iso.xz");
+	assert_medium(x, "whole");
+	assert_medium(x, "pieces");
+	assert_medium(x, "zipped");
+	assert_is_none(x, "x", -EBADMSG, "x.iso.xz' is called an ISO 9660 image, and is none");
+	assert_is_none(x, "xs", -EBADMSG, "xs.iso.xz' is called an ISO 9660 image, and is none");
+	assert_is_none(x, "short", -EBADMSG, "short.iso.xz' is called an ISO 9660 image, and is none");
+	assert_is_none(x, "q", -EBADMSG, "q.iso.xz' is called an ISO 9660 image, and is qcow2");
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -239,6 +267,7 @@ int main(void)
 		TEST(one_wrapping_after_the_other_is_taken_off),
 		TEST(what_was_found_is_remembered),
 		TEST(who_says_raw_is_believed),
+		TEST(medium_in_a_wrapping_is_what_it_is_called),
 		TEST(an_index_is_held_to_its_word),
 		TEST(who_looks_around_does_not_have_files_read),
 		TEST(what_our_reader_does_not_know_is_qemus),

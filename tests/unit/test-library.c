@@ -78,6 +78,14 @@ static void put_raw(const char *name, size_t count)
 	free(bytes);
 }
 
+static void put_iso(const char *name)
+{
+	char bytes[40 * KiB] = "";
+
+	(void)memcpy(bytes + 32 * KiB, "\1CD001\1", 7);
+	put(name, bytes, sizeof(bytes));
+}
+
 /* Opening. */
 
 static struct library *open_with(const struct library_options *options)
@@ -189,7 +197,7 @@ static void file_names_say_name_and_format(void **state)
 	put_text("e.qcow2", "QFI\xfb");
 	put_text("f.qcow2.gz", "\x1f\x8b\x08");
 	put_text("g.tar.gz", "\x1f\x8b\x08");
-	put_raw("h.iso", 512);
+	put_iso("h.iso");
 	put_text("qcow2", "QFI\xfb");
 	put_text(".vmdk", "KDMV");
 	lib = open_one(root);
@@ -660,6 +668,25 @@ static void file_that_is_no_template_is_refused(void **state)
 			      "'./command.nbd' names a command, and none is run without --allow-commands");
 }
 
+/* Nobody looks at a medium again before it is served. */
+static void medium_is_what_it_is_called(void **state)
+{
+	struct library *lib;
+
+	put_text("text.iso", "hello\n");
+	put_raw("raw.iso", 64 * KiB);
+	put("disk.iso", "QFI\xfb\0\0\0\3", 8);
+	put_iso("good.iso");
+	put_xz("later.iso.xz"); /* what is packed in it nobody has seen yet */
+	lib = open_one(".");
+	assert_list(lib, "good/host later/host");
+	assert_complaints(lib, "'./disk.iso' is called an ISO 9660 image, and is qcow2\n"
+			       "'./raw.iso' is called an ISO 9660 image, and is none\n"
+			       "'./text.iso' is called an ISO 9660 image, and is none\n");
+	library_close(lib);
+	assert_source_refused("text.iso", -EINVAL, "'./text.iso' is called an ISO 9660 image, and is none");
+}
+
 static void export_file_is_a_source(void **state)
 {
 	struct library *lib;
@@ -714,7 +741,7 @@ static void of_two_files_with_one_name_the_hidden_one_is_named(void **state)
 {
 	struct library *lib;
 
-	put_text("a.iso", "an ISO");
+	put_iso("a.iso");
 	put_text("a.raw", "a disk");
 	lib = open_two("a.iso", "a.raw");
 	assert_list(lib, "a/host");
@@ -2131,6 +2158,7 @@ int main(void)
 		TEST(one_file_is_a_source),
 		TEST(what_one_file_is_its_name_says_first),
 		TEST(file_that_is_no_template_is_refused),
+		TEST(medium_is_what_it_is_called),
 		TEST(export_file_is_a_source),
 		TEST(one_file_may_carry_its_checksum),
 		TEST(of_two_files_with_one_name_the_hidden_one_is_named),
