@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 int path_make_dirs(const char *dir)
 {
@@ -20,4 +21,18 @@ int path_make_dirs(const char *dir)
 			*p = '/';
 		}
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+char *path_absolute(const char *path)
+{
+	_cleanup_free_ char *cwd = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	cwd = get_current_dir_name();
+	while (path[0] == '.' && (path[1] == '/' || !path[1]))
+		path += 1 + strspn(path + 1, "/");
+	if (!cwd || !*path)
+		return take(cwd);
+	return text_new("%s%s%s", cwd, strcmp(cwd, "/") == 0 ? "" : "/", path);
 }

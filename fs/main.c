@@ -144,7 +144,7 @@ static int open_library(const struct options *o, const struct listener *listener
 			struct why *why)
 {
 	const struct library_options options = {
-		.sources = o->sources,
+		.sources = (const char *const *)o->sources,
 		.n_sources = o->n_sources,
 		.configs = w->repos.config,
 		.n_configs = w->repos.n,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "backends/net/net.h"
+#include "base/path.h"
 #include "base/size.h"
 #include "planner/goal.h"
 #include "base/text.h"
@@ -112,7 +113,7 @@ static int set_cache(struct options *o, const char *value, struct why *why)
 	if (!*value)
 		return fail(why, -EINVAL, "--cache needs a directory");
 	free(o->cache);
-	o->cache = strdup(value);
+	o->cache = path_absolute(value);
 	o->cache_given = true;
 	return o->cache ? 0 : -ENOMEM;
 }
@@ -517,6 +518,23 @@ static int check_company(const struct options *o, struct why *why)
 	return 0;
 }
 
+/*
+ * The daemon leaves the directory that paths are relative to, and is read about by people who never knew which it was.
+ */
+static int copy_sources(struct options *o, char *const *given)
+{
+	o->sources = calloc(o->n_sources + 1, sizeof(*o->sources));
+	if (!o->sources)
+		return -ENOMEM;
+	for (size_t i = 0; i < o->n_sources; i++) {
+		o->sources[i] =
+			*given[i] && !strstr(given[i], "://") ? path_absolute(given[i]) : strdup(given[i]);
+		if (!o->sources[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int take_operands(struct options *o, char **operand, size_t n, struct why *why)
 {
 	bool mount = o->command == COMMAND_MOUNT || o->command == COMMAND_UNMOUNT;
@@ -535,11 +553,7 @@ static int take_operands(struct options *o, char **operand, size_t n, struct why
 	/* mount(8) always passes a source on. */
 	if (o->n_sources == 1 && strcmp(operand[0], "none") == 0)
 		o->n_sources = 0;
-	o->sources = calloc(o->n_sources + 1, sizeof(*o->sources));
-	if (!o->sources)
-		return -ENOMEM;
-	memcpy(o->sources, operand, o->n_sources * sizeof(*o->sources));
-	return 0;
+	return copy_sources(o, operand);
 }
 
 /* What can be said of sources and keys without looking at any. */
@@ -547,7 +561,7 @@ static int check_library(const struct options *o, struct why *why)
 {
 	return library_check_options(
 		&(struct library_options){
-			.sources = o->sources,
+			.sources = (const char *const *)o->sources,
 			.n_sources = o->n_sources,
 			.fingerprints = (const char *const *)o->fingerprints,
 			.n_fingerprints = texts_count(o->fingerprints),
@@ -622,7 +636,7 @@ int options_parse(int argc, char **argv, struct options *o, struct why *why)
 
 void options_done(struct options *o)
 {
-	free(o->sources);
+	texts_free(o->sources);
 	free(o->cache);
 	free(o->mount_options);
 	free(o->ca_file);

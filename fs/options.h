@@ -28,8 +28,8 @@ enum command {
 /* The command line. Strings are borrowed from argv unless said otherwise. */
 struct options {
 	enum command command;
-	const char *subject;  /* of --notes and --plan */
-	const char **sources; /* n_sources; owned array; none: those of repos.d */
+	const char *subject; /* of --notes and --plan */
+	char **sources;	     /* n_sources URIs and absolute paths, owned; none: those of repos.d */
 	size_t n_sources;
 	const char *mountpoint;
 

@@ -21,6 +21,7 @@
 #include "backends/library/value.h"
 #include "backends/net/url.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/read.h"
 
 /* What SOURCE means. */
@@ -57,17 +58,6 @@ static void cut_slashes(char *path)
 {
 	for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
 		path[n - 1] = '\0';
-}
-
-/* Only the text: what the links in it lead to may change. */
-static char *absolute_path(const char *path)
-{
-	_cleanup_free_ char *cwd = NULL;
-
-	if (path[0] == '/')
-		return strdup(path);
-	cwd = get_current_dir_name();
-	return cwd ? text_new("%s/%s", cwd, path) : NULL;
 }
 
 static int open_place(struct source *s, const char *avoid, int bell, struct why *why)
@@ -116,7 +106,7 @@ static int open_local(struct source *s, const char *avoid, int bell, struct why 
 		s->shown = take(path);
 	else
 		(void)split_path(path, &s->shown, &s->leaf);
-	s->home = s->shown ? absolute_path(s->shown) : NULL;
+	s->home = s->shown ? path_absolute(s->shown) : NULL;
 	if (!s->home || (S_ISREG(st.st_mode) && !s->leaf))
 		return -ENOMEM;
 	if (has_checksum(s) && (!s->leaf || single_kind_of_name(s->leaf) == SINGLE_INDEX))

@@ -556,6 +556,30 @@ static void index_file_is_a_source(void **state)
 	library_close(lib);
 }
 
+/* What is stored of a template is found again however the source was written. */
+static void one_file_is_one_template_however_it_is_written(void **state)
+{
+	_cleanup_free_ char *absolute = text_new("%s/tpl", root), *uri = text_new("file://%s/tpl", root);
+	const char *const sources[] = {
+		"tpl", "./tpl", "tpl/", absolute, uri, "link", "tpl/a.xz", "link/a.xz"
+	};
+	_cleanup_free_ char *identity = NULL;
+
+	assert_int_equal(mkdir("tpl", 0755), 0);
+	assert_int_equal(symlink("tpl", "link"), 0);
+	put_xz("tpl/a.xz");
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		struct library *lib = open_one(sources[i]);
+
+		assert_int_equal(lib->now->n, 1);
+		if (identity)
+			assert_string_equal(lib->now->t[0]->identity, identity);
+		else
+			identity = strdup(lib->now->t[0]->identity);
+		library_close(lib);
+	}
+}
+
 static void file_uris_are_sources(void **state)
 {
 	static const char *const before[] = { "file://", "FILE://localhost" };
@@ -2154,6 +2178,7 @@ int main(void)
 		TEST(directory_with_an_index_is_that_index),
 		TEST(index_file_is_a_source),
 		TEST(file_uris_are_sources),
+		TEST(one_file_is_one_template_however_it_is_written),
 		TEST(sources_that_cannot_be_are_refused),
 		TEST(one_file_is_a_source),
 		TEST(what_one_file_is_its_name_says_first),

@@ -4,6 +4,7 @@
 #include <getopt.h>
 
 #include "base/bytes.h"
+#include "base/text.h"
 #include "fs/options.h"
 
 static int parse(struct options *o, struct why *why, const char *const *args)
@@ -58,6 +59,35 @@ static void test_unmount(void **state)
 	options_done(&o);
 }
 
+static void assert_shown_from_here(const char *path, const char *end)
+{
+	_cleanup_free_ char *cwd = get_current_dir_name(), *want = text_new("%s%s", cwd, end);
+
+	assert_string_equal(path, want);
+}
+
+/* The daemon leaves the directory that they are relative to. */
+static void test_paths_are_absolute_from_the_start(void **state)
+{
+	struct options o;
+	struct why why;
+
+	assert_int_equal(parse(&o, &why,
+			       ARGS("--cache", "c", ".", "./", ".//./a", "../a", ".a", "/a/./b", "file:///a",
+				    "http://h/a", "m")),
+			 0);
+	assert_shown_from_here(o.cache, "/c");
+	assert_shown_from_here(o.sources[0], "");
+	assert_shown_from_here(o.sources[1], "");
+	assert_shown_from_here(o.sources[2], "/a");
+	assert_shown_from_here(o.sources[3], "/../a");
+	assert_shown_from_here(o.sources[4], "/.a");
+	assert_string_equal(o.sources[5], "/a/./b");
+	assert_string_equal(o.sources[6], "file:///a");
+	assert_string_equal(o.sources[7], "http://h/a");
+	options_done(&o);
+}
+
 static void test_sources_and_mountpoint(void **state)
 {
 	struct options o;
@@ -66,7 +96,8 @@ static void test_sources_and_mountpoint(void **state)
 	assert_int_equal(parse(&o, &why, ARGS("a", "b", "c")), 0);
 	assert_int_equal(o.command, COMMAND_MOUNT);
 	assert_int_equal(o.n_sources, 2);
-	assert_string_equal(o.sources[1], "b");
+	assert_shown_from_here(o.sources[0], "/a");
+	assert_shown_from_here(o.sources[1], "/b");
 	assert_string_equal(o.mountpoint, "c");
 	assert_true(o.check_signature);
 	assert_int_equal(o.memory, 512 * MiB);
@@ -273,6 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sources_and_mountpoint),
+		cmocka_unit_test(test_paths_are_absolute_from_the_start),
 		cmocka_unit_test(test_unmount),
 		cmocka_unit_test(test_mount_options_as_fstab_gives_them),
 		cmocka_unit_test(test_kernel_flags_without_meaning_are_dropped),
