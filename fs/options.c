@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backends/library/signature.h"
 #include "backends/net/net.h"
 #include "base/path.h"
 #include "base/size.h"
@@ -217,7 +218,10 @@ static int set_allow_commands(struct options *o, const char *value, struct why *
 
 static int set_gpgkey(struct options *o, const char *value, struct why *why)
 {
-	return add_string(&o->key_files, value);
+	_cleanup_free_ char *path = path_absolute(value);
+	int r = path ? key_file_check(path, why) : -ENOMEM;
+
+	return r < 0 ? r : add_string(&o->key_files, path);
 }
 
 static int set_fingerprint(struct options *o, const char *value, struct why *why)

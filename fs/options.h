@@ -44,7 +44,7 @@ struct options {
 	bool has_list_format, has_wait; /* they were given */
 	bool check_signature;
 	bool allow_commands;
-	char **key_files;    /* NULL-terminated, owned, as are the next */
+	char **key_files;    /* NULL-terminated, owned, as are the next; absolute, and could be read */
 	char **fingerprints; /* hex, whatever blanks are in them */
 	enum verify verify;
 	unsigned refresh_s; /* 0: never */

@@ -216,6 +216,13 @@ static int open_key_file(const char *path, int *ret, struct why *why)
 	return 0;
 }
 
+int key_file_check(const char *path, struct why *why)
+{
+	_cleanup_close_ int fd = -1;
+
+	return open_key_file(path, &fd, why);
+}
+
 static int import_file(struct keyring *k, const char *path, struct why *why)
 {
 	_cleanup_(gpgme_data_releasep) gpgme_data_t data = NULL;

@@ -369,6 +369,27 @@ static int scan_sources(struct library *lib, struct why *why)
 	return 0;
 }
 
+/*
+ * An index that is checked tells whether keys are any good. Where none was read nobody would hear that there is
+ * nothing to check by, until an index is put there.
+ */
+static int check_idle_keys(const struct library *lib, const struct library_options *options, struct why *why)
+{
+	const struct trust trust = {
+		.check = options->check_signature,
+		.key_files = options->key_files,
+		.n_key_files = options->n_key_files,
+		.fingerprints = options->fingerprints,
+		.n_fingerprints = options->n_fingerprints,
+	};
+	_cleanup_(keyring_freep) struct keyring *keyring = NULL;
+
+	for (size_t i = 0; i < lib->n_sources; i++)
+		if (lib->source[i].fingerprints)
+			return 0;
+	return trust_keyring(&trust, &keyring, why);
+}
+
 int library_check_options(const struct library_options *o, struct why *why)
 {
 	int r = 0;
@@ -403,6 +424,8 @@ int library_open(const struct library_options *options, struct library **ret, st
 	r = open_sources(lib, options, avoid, why);
 	if (r == 0)
 		r = scan_sources(lib, why);
+	if (r == 0)
+		r = check_idle_keys(lib, options, why);
 	if (r == 0)
 		r = library_renew(lib, /* tell= */ false);
 	if (r == 0)

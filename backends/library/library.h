@@ -186,7 +186,8 @@ struct library_options {
 int library_check_options(const struct library_options *options, struct why *why);
 
 /*
- * Reads all sources. Options that library_check_options refuses are refused. A bad entry costs that entry, with a log_warn line that
+ * Reads all sources. Options that library_check_options refuses are refused, and
+ * keys that are none, whether or not there is anything that they are for. A bad entry costs that entry, with a log_warn line that
  * names file, line and reason. A local source that can't be read at all is an
  * error here (later, in a running mount, it only costs its templates until it is
  * back). A remote one is waited for, but not for long: one that is down is asked

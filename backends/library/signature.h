@@ -33,6 +33,9 @@ int keyring_new(const char *const *key_files, size_t n, const char *const *finge
 void keyring_free(struct keyring *k); /* accepts NULL; removes the directory */
 DEFINE_CLEANUP(struct keyring *, keyring_free);
 
+/* Whether the file can be read; what is in it only keyring_new finds out. 0, or its errors. */
+int key_file_check(const char *path, struct why *why);
+
 /* Whether it can be a fingerprint at all. 0, or keyring_new's -EINVAL. */
 int fingerprint_check(const char *given, struct why *why);
 

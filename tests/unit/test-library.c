@@ -804,6 +804,29 @@ static void signed_index_is_refused_while_signatures_are_checked(void **state)
 	library_close(lib);
 }
 
+/* Also where there is nothing that it could check. */
+static void key_file_without_a_key_is_refused(void **state)
+{
+	const char *source = ".", *key = "not.gpg", *fingerprint = "0123456789abcdef0123456789abcdef01234567";
+	struct library_options options = {
+		.sources = &source, .n_sources = 1, .key_files = &key, .n_key_files = 1, .check_signature = true
+	};
+
+	put_xz("a.xz");
+	put_text("not.gpg", "no key\n");
+	assert_open_fails(&options, -EBADMSG, "the key file 'not.gpg' holds no OpenPGP key that gpg takes");
+	source = "a.xz";
+	assert_open_fails(&options, -EBADMSG, "the key file 'not.gpg' holds no OpenPGP key that gpg takes");
+	options.n_key_files = 0;
+	options.fingerprints = &fingerprint;
+	options.n_fingerprints = 1;
+	assert_open_fails(&options, -ENOENT,
+			  "the key 0123456789ABCDEF0123456789ABCDEF01234567 is in no key file and not in your "
+			  "keyring");
+	options.check_signature = false;
+	library_close(open_with(&options));
+}
+
 static void signed_index_is_preferred_while_signatures_are_checked(void **state)
 {
 	const char *source = ".";
@@ -2190,6 +2213,7 @@ int main(void)
 		TEST(one_file_comes_and_goes),
 		TEST(index_larger_than_any_is_refused),
 		TEST(signed_index_is_refused_while_signatures_are_checked),
+		TEST(key_file_without_a_key_is_refused),
 		TEST(signed_index_is_preferred_while_signatures_are_checked),
 		TEST(plain_index_is_preferred_while_signatures_are_not_checked),
 		TEST(bad_entries_cost_themselves),

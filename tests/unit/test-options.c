@@ -205,10 +205,10 @@ static void test_what_sources_are_checked_by(void **state)
 
 	assert_int_equal(
 		parse(&o, &why,
-		      ARGS("--gpgkey", "a.gpg", "--gpgkey", "b.gpg", "--fingerprint", FINGERPRINT, "-o",
-			   "verify=behind,refresh=60,fingerprint=" FINGERPRINT, "s", "t", "mnt")),
+		      ARGS("--gpgkey", "/etc/passwd", "--gpgkey", "/etc//group", "--fingerprint", FINGERPRINT,
+			   "-o", "verify=behind,refresh=60,fingerprint=" FINGERPRINT, "s", "t", "mnt")),
 		0);
-	assert_string_equal(o.key_files[1], "b.gpg");
+	assert_string_equal(o.key_files[1], "/etc//group");
 	assert_null(o.key_files[2]);
 	assert_string_equal(o.fingerprints[0], FINGERPRINT);
 	assert_string_equal(o.fingerprints[1], FINGERPRINT);
@@ -253,6 +253,8 @@ static void test_refusals_say_what(void **state)
 	assert_refused(ARGS("--unmount", "--list", "a"), "exclude each other");
 	assert_refused(ARGS("--refresh", "-1", "a", "b"), "'-1'");
 	assert_refused(ARGS("--cacert", "/nowhere", "a", "b"), "'/nowhere': No such file");
+	assert_refused_with(-ENOENT, ARGS("--gpgkey", "nowhere", "a", "b"), "/nowhere' can't be opened");
+	assert_refused(ARGS("--gpgkey", "/dev/null", "a", "b"), "'/dev/null' is not a regular file");
 	assert_refused(ARGS("--allow-read", "/nowhere", "a", "b"), "'/nowhere': No such file");
 	assert_refused(ARGS("--uid", "no such user", "a", "b"), "is no user");
 	assert_refused(ARGS("--uid", "-1", "a", "b"), "is no user");
