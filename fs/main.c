@@ -238,14 +238,13 @@ static int notes(const struct options *o, struct world *w, struct text *out, str
 
 static int plan(const struct options *o, struct world *w, struct text *out, struct why *why)
 {
-	_cleanup_(resolved_done) struct resolved resolved = { 0 };
 	_cleanup_free_ char *text = NULL;
-	int r = resolve(&w->context, w->library, o->subject, &resolved, why);
+	int goal = 0, r = resolve_explain(&w->context, w->library, o->subject, &text, &goal, why);
 
 	/* The explanation is printed either way; the exit status tells whether the goal can be met. */
-	if (resolve_explain(&w->context, w->library, o->subject, &text, NULL) == 0)
+	if (r == 0)
 		text_add(out, "%s", text);
-	return r;
+	return r < 0 ? r : goal;
 }
 
 static int print_cache(const struct options *o, struct world *w, struct text *out, struct why *why)

@@ -229,7 +229,7 @@ static int begin_way(struct library *library, const char *name, struct way *w, s
 	if (r < 0)
 		return r;
 	if (w->goal.kind != GOAL_IMAGE)
-		return fail(why, -EINVAL, "'%s' is not an image", name);
+		return fail(why, -EINVAL, "'%s' is a text, and texts have no plan", name);
 	return library_find(library, w->goal.template, w->goal.arch, &w->listed, why);
 }
 
@@ -270,15 +270,14 @@ static void explain_opened(const struct way *w, struct text *t)
 }
 
 int resolve_explain(struct context *context, struct library *library, const char *name, char **ret,
-		    struct why *why)
+		    int *ret_goal, struct why *why)
 {
 	_cleanup_(way_done) struct way w = { 0 };
 	_cleanup_(text_done) struct text t = TEXT_EMPTY;
-	struct why reason = { "" };
-	int r = begin_way(library, name, &w, &reason);
+	int r = begin_way(library, name, &w, why);
 
 	if (r == 0)
-		r = end_way(context, &w, &reason);
+		r = end_way(context, &w, why);
 	if (r == -ENOMEM || r == -EINTR)
 		return r;
 	text_add(&t, "name      %s\n", name);
@@ -287,12 +286,22 @@ int resolve_explain(struct context *context, struct library *library, const char
 		explain_opened(&w, &t);
 	} else if (w.plan) {
 		/* A plan that can't be carried out with this template. */
-		text_add(&t, "refused   %s\n\n", why_text(&reason, r));
+		text_add(&t, "refused   %s\n\n", why_text(why, r));
 		plan_text(w.plan, &t);
 	} else {
-		plan_none_text(&w.start, &w.goal.want, why_text(&reason, r), &t);
+		plan_none_text(&w.start, &w.goal.want, why_text(why, r), &t);
 	}
+	*ret_goal = r;
 	return text_take(&t, ret);
+}
+
+/* For whom the text is all there is. */
+static int explain(struct context *context, struct library *library, const char *name, char **ret)
+{
+	struct why why = { "" };
+	int goal;
+
+	return resolve_explain(context, library, name, ret, &goal, &why);
 }
 
 /* How long the server of a template is waited for, only to tell what is on its disk. */
@@ -391,7 +400,7 @@ static int resolve_text(struct context *context, struct library *library, const 
 	if (goal->kind == GOAL_PLAN) {
 		/* What is found out about a template is as private as it is. */
 		(void)resolve_template(library, goal->image_name, &ret->template);
-		return resolve_explain(context, library, goal->image_name, &ret->text, why);
+		return explain(context, library, goal->image_name, &ret->text);
 	}
 	r = library_find(library, goal->template, goal->arch, &t, why);
 	if (r == 0)

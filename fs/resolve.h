@@ -56,10 +56,11 @@ const char *resolved_identity(const struct resolved *r);
 
 /*
  * The text of NAME.plan: the plan for the image goal `name`, or why there is
- * none; that, too, is a success.
+ * none; that, too, is a success. `ret_goal` gets 0, or what resolve would fail with, and
+ * `why` its sentence.
  */
 int resolve_explain(struct context *context, struct library *library, const char *name, char **ret,
-		    struct why *why);
+		    int *ret_goal, struct why *why);
 
 /*
  * What is known of the template's checksum: "verified", "verifying 43%", ... in

@@ -23,6 +23,16 @@ for step in file xz cache resize qcow2; do
 done
 "$GOALFS" --cache "$TEST_CACHE-2" --plan small@1G.qcow2 "$TEST_LIB/index" >"$TEST_TMP/plan-2"
 assert_says "$TEST_TMP/plan-2" 'file > xz > cache > resize.* > .*qcow2'
+# Whether there is a plan the status says, and why not, what is printed: of names that are no images, too.
+for name in small.plan small.qcow2.plan small.json absent.json absent.raw small@1M.raw small small.floppy; do
+	status=0
+	"$GOALFS" --cache "$TEST_CACHE-2" --plan $name "$TEST_LIB/index" >"$TEST_TMP/plan-2" 2>"$TEST_TMP/error" || status=$?
+	assert_equal "$status" 1 "status of --plan $name"
+	reason=$(sed -n 's/^goalfs: error: //p' "$TEST_TMP/error")
+	[ -n "$reason" ] || fail "--plan $name says nothing"
+	grep -qF "no plan   $reason" "$TEST_TMP/plan-2" ||
+		fail "--plan $name prints '$(cat "$TEST_TMP/plan-2")', and says '$reason'"
+done
 python3 -c 'import os, sys; print(os.getxattr(sys.argv[1], "user.goalfs.plan").decode())' 	"$TEST_MNT/small@1G.qcow2" >"$TEST_TMP/xattr"
 assert_says "$TEST_TMP/xattr" 'file > xz > cache > resize.* > .*qcow2'
 printf 'First line.\nSecond line.\n' >"$TEST_TMP/notes"
