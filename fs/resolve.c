@@ -379,8 +379,10 @@ int resolve_template(struct library *library, const char *name, struct template 
 
 	if (r < 0)
 		return r;
-	return goal.kind == GOAL_PLAN ? resolve_template(library, goal.image_name, ret)
-				      : library_find(library, goal.template, goal.arch, ret, NULL);
+	if (goal.kind == GOAL_PLAN)
+		return resolve_template(library, goal.image_name, ret);
+	r = library_find(library, goal.template, goal.arch, ret, NULL);
+	return r == -ENOENT ? library_find_rejected(library, goal.template, goal.arch, ret) : r;
 }
 
 char *resolve_stands_for(struct template *t)
@@ -400,7 +402,10 @@ static int resolve_text(struct context *context, struct library *library, const 
 	if (goal->kind == GOAL_PLAN) {
 		/* What is found out about a template is as private as it is. */
 		(void)resolve_template(library, goal->image_name, &ret->template);
-		return explain(context, library, goal->image_name, &ret->text);
+		r = explain(context, library, goal->image_name, &ret->text);
+		if (r == 0 && !ret->template)
+			(void)resolve_template(library, goal->image_name, &ret->template);
+		return r;
 	}
 	r = library_find(library, goal->template, goal->arch, &t, why);
 	if (r == 0)

@@ -77,7 +77,10 @@ uint64_t resolve_size(struct context *context, struct template *template);
  */
 char *resolve_stands_for(struct template *t);
 
-/* The template that a name is about, as the library has it now; its plan's is that of the name. A ref, or an errno. */
+/*
+ * The template that a name is about, as the library has it now, or the file that was rejected; its plan's is that of
+ * the name. A ref, or an errno.
+ */
 int resolve_template(struct library *library, const char *name, struct template **ret);
 
 #endif

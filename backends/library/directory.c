@@ -105,6 +105,7 @@ static int read_names(struct scan *scan, struct file_names *names, struct why *w
 int scan_ended(struct scan *scan, struct template *t, const char *relative, const struct ending *ending)
 {
 	const size_t n = scan->n;
+	struct why why = { "" };
 	int r;
 
 	if (ending->is_export)
@@ -112,13 +113,15 @@ int scan_ended(struct scan *scan, struct template *t, const char *relative, cons
 	r = scan_file(scan, t, relative, "");
 	if (r < 0 || scan->n == n)
 		return r;
+	t = scan->t[n];
+	if (!ending->codec || (t->codec && strcmp(t->codec, ending->codec) == 0))
+		return 0;
 	/* The ending is a promise; what breaks it (a download that failed, an HTML page) is no raw disk. */
-	if (ending->codec && (!scan->t[n]->codec || strcmp(scan->t[n]->codec, ending->codec) != 0)) {
-		complain(&scan->complaints, "'%s' ends in %s, but it is not %s data", scan->t[n]->path,
-			 strrchr(scan->t[n]->path, '.'), ending->codec);
-		template_unref(scan->t[--scan->n]);
-	}
-	return 0;
+	(void)fail(&why, -EBADMSG, "'%s' ends in %s, but it is not %s data", t->path, strrchr(t->path, '.'),
+		   ending->codec);
+	complain(&scan->complaints, "%s", why.text);
+	scan->n--;
+	return scan_reject(scan, t, why.text);
 }
 
 static int scan_name(struct scan *scan, const struct file_name *file)

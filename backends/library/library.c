@@ -68,6 +68,7 @@ void catalogue_unref(struct catalogue *c)
 	if (!c || atomic_fetch_sub(&c->refs, 1) > 1)
 		return;
 	templates_free(c->t, c->n);
+	templates_free(c->rejected, c->n_rejected);
 	free(c->alias);
 	free(c);
 }
@@ -101,10 +102,27 @@ static int catalogue_new(const struct candidate *candidates, size_t n, struct ca
 	return 0;
 }
 
+static int catalogue_add_rejected(struct catalogue *c, const struct library *lib)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < lib->n_sources; i++)
+		n += lib->source[i].n_rejected;
+	c->rejected = calloc(n + 1, sizeof(struct template *));
+	if (!c->rejected)
+		return -ENOMEM;
+	for (size_t i = 0; i < lib->n_sources; i++)
+		for (size_t k = 0; k < lib->source[i].n_rejected; k++)
+			c->rejected[c->n_rejected++] = template_ref(lib->source[i].rejected[k]);
+	return 0;
+}
+
 static int catalogue_of_sources(const struct library *lib, struct catalogue **ret)
 {
+	_cleanup_(catalogue_unrefp) struct catalogue *c = NULL;
 	_cleanup_free_ struct candidate *all = NULL;
 	size_t n = 0;
+	int r;
 
 	for (size_t i = 0; i < lib->n_sources; i++)
 		n += lib->source[i].n;
@@ -118,7 +136,12 @@ static int catalogue_of_sources(const struct library *lib, struct catalogue **re
 			n++;
 		}
 	qsort(all, n, sizeof(*all), compare_candidates);
-	return catalogue_new(all, n, ret);
+	r = catalogue_new(all, n, &c);
+	if (r == 0)
+		r = catalogue_add_rejected(c, lib);
+	if (r == 0)
+		*ret = take(c);
+	return r;
 }
 
 struct catalogue *library_catalogue(struct library *lib)
@@ -577,6 +600,14 @@ static const char *nearest_name(const struct catalogue *c, const char *name)
 	return nearest;
 }
 
+static struct template *find_rejected(const struct catalogue *c, const char *name, const char *arch)
+{
+	for (size_t i = 0; i < c->n_rejected; i++)
+		if (strcmp(c->rejected[i]->name, name) == 0 && strcmp(c->rejected[i]->arch, arch) == 0)
+			return c->rejected[i];
+	return NULL;
+}
+
 /* "a", "a and b", "a, b and c" */
 static void list_archs(const struct catalogue *c, size_t from, struct text *out)
 {
@@ -591,10 +622,13 @@ static void list_archs(const struct catalogue *c, size_t from, struct text *out)
 static int not_found(const struct catalogue *c, const char *name, const char *arch, struct why *why)
 {
 	size_t alias = find_alias(c, name), at = find_name(c, name);
+	const struct template *rejected = find_rejected(c, name, arch);
 	struct text archs = TEXT_EMPTY;
 	const char *near;
 	int r;
 
+	if (rejected)
+		return fail(why, -ENOENT, "no template '%s': %s", name, rejected->rejected);
 	if (at == c->n && alias < c->n_alias)
 		at = find_name(c, c->alias[alias].t->name);
 	if (at < c->n) {
@@ -625,6 +659,17 @@ int library_find(struct library *lib, const char *name, const char *arch, struct
 		t = find_by_alias(c, name, arch);
 	if (!t)
 		return not_found(c, name, arch, why);
+	*ret = template_ref(t);
+	return 0;
+}
+
+int library_find_rejected(struct library *lib, const char *name, const char *arch, struct template **ret)
+{
+	_cleanup_(catalogue_unrefp) struct catalogue *c = library_catalogue(lib);
+	struct template *t = find_rejected(c, name, arch ?: library_host_arch());
+
+	if (!t)
+		return -ENOENT;
 	*ret = template_ref(t);
 	return 0;
 }

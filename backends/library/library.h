@@ -108,6 +108,12 @@ struct template
 	char *nbd_uri;
 	char **nbd_command; /* NULL-terminated: a server to start */
 
+	/*
+	 * Why its file is no template, of what library_find_rejected gives; NULL of all others. Then
+	 * name, arch, mtime, mode, uid and gid are all that counts here.
+	 */
+	char *rejected;
+
 	/* Private to the library. */
 	struct template_file *file; /* NULL for a remote one */
 	struct template_met *met;   /* NULL for a local one, and for one that is what was met */
@@ -212,10 +218,18 @@ DEFINE_CLEANUP(struct library *, library_close);
  * By name first, by alias second; `arch` (normalised) or the host's when NULL.
  * With several of one name and architecture the highest revision wins, then the
  * source named first. Returns a ref, or -ENOENT with the reason ("no template
- * 'x'", "'x' exists for aarch64 only, ask for x@aarch64").
+ * 'x'", "'x' exists for aarch64 only, ask for x@aarch64"; of a file that was rejected
+ * that of library_find_rejected).
  */
 int library_find(struct library *lib, const char *name, const char *arch, struct template **ret,
 		 struct why *why);
+
+/*
+ * The file that would be the template of that name if it were one; of each source 200 are
+ * remembered. Its `rejected` says what is wrong with it, and not where links lead. What it says is for those who may read the file
+ * (mode, uid, gid), or the source's directory where nobody has seen a file. A ref, or -ENOENT.
+ */
+int library_find_rejected(struct library *lib, const char *name, const char *arch, struct template **ret);
 
 /*
  * What is there, best revision of each (name, arch) only, sorted by name, then

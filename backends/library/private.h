@@ -128,6 +128,8 @@ struct source {
 	struct place *place;   /* owns a ref */
 	struct template **t;   /* what the last good scan found; n refs */
 	size_t n;
+	struct template **rejected; /* likewise, n_rejected refs */
+	size_t n_rejected;
 	struct watched *watched;
 	size_t n_watched;
 	struct complaints said;
@@ -158,6 +160,9 @@ int source_scan(struct source *s, struct watch *watch, struct why *why);
  */
 int source_relocate(struct source *s);
 
+/* So many lines the log has of one source, too. */
+#define REJECTED_MAX COMPLAINTS_MAX
+
 /* A scan under way; for directory.c. */
 struct scan {
 	struct source *source;
@@ -165,6 +170,8 @@ struct scan {
 	int base;	     /* the watch on the source's directory, -1 for none */
 	struct template **t; /* owns n refs */
 	size_t n, room;
+	struct template **rejected; /* owns n_rejected refs; room for REJECTED_MAX once there is one */
+	size_t n_rejected;
 	struct watched *watched;
 	size_t n_watched, watched_room;
 	struct complaints complaints;
@@ -177,6 +184,12 @@ struct scan {
  * written counts as what it was. 0, or a shortage.
  */
 int scan_file(struct scan *scan, struct template *t, const char *relative, const char *where);
+
+/*
+ * Remembers a template that is none (taken over), and why, for who asks for its goals. Mode, owner and time say who
+ * may read that; it belongs to nobody else yet. 0 or -ENOMEM.
+ */
+int scan_reject(struct scan *scan, struct template *t, const char *reason);
 
 /* The same for one whose file is a NAME.nbd. */
 int scan_export(struct scan *scan, struct template *t, const char *relative);
@@ -205,6 +218,8 @@ struct catalogue {
 	size_t n;
 	struct alias *alias; /* sorted by name, rank */
 	size_t n_alias;
+	struct template **rejected; /* owns n_rejected refs; in the order of the sources */
+	size_t n_rejected;
 	atomic_uint refs;
 };
 

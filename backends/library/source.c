@@ -207,6 +207,7 @@ void source_done(struct source *s)
 	source_config_done(&s->own);
 	free(s->fingerprints);
 	templates_free(s->t, s->n);
+	templates_free(s->rejected, s->n_rejected);
 	free_watched(s->watched, s->n_watched);
 	complaints_done(&s->said);
 	place_unref(s->place);
@@ -294,6 +295,7 @@ static int scan_begin(struct scan *scan, struct source *s, struct watch *watch)
 static void scan_done(struct scan *scan)
 {
 	templates_free(scan->t, scan->n);
+	templates_free(scan->rejected, scan->n_rejected);
 	free_watched(scan->watched, scan->n_watched);
 	complaints_done(&scan->complaints);
 	free(scan->old);
@@ -370,6 +372,50 @@ static int scan_keep(struct scan *scan, struct template *t)
 	return 0;
 }
 
+int scan_reject(struct scan *scan, struct template *t, const char *reason)
+{
+	if (!scan->rejected)
+		scan->rejected = calloc(REJECTED_MAX, sizeof(struct template *));
+	if (!scan->rejected || text_copy(&t->rejected, reason) < 0) {
+		template_unref(t);
+		return -ENOMEM;
+	}
+	/* No name stands for it. */
+	free(take(t->stands_for));
+	if (scan->n_rejected < REJECTED_MAX)
+		scan->rejected[scan->n_rejected++] = t;
+	else
+		template_unref(t);
+	return 0;
+}
+
+/* Where a link leads is for the log: who may read about the file need not be let in there. */
+static void public_reason(int found, int r, const char *shown, const struct spot *spot, struct why *why)
+{
+	if (found == -ENOENT)
+		(void)fail(why, found, "'%s' does not exist, or is a link to what does not", shown);
+	else if (found == -EDEADLK)
+		(void)fail(why, found, "'%s' is a link into the mountpoint", shown);
+	else if (found < 0 || (strstr(why->text, spot->path) && strcmp(spot->path, shown) != 0))
+		(void)fail(why, r, "'%s' can't be opened: %s; the log says more", shown, strerror(-r));
+}
+
+/* Takes `t` over. What nobody could look into is as private as the list of files is. */
+static int reject(struct scan *scan, struct template *t, const char *shown, const struct spot *spot, int found,
+		  int r, struct why *why)
+{
+	struct stat st = spot->st;
+
+	if ((found < 0 || r == -EACCES) && fstat(scan->source->place->fd, &st) < 0)
+		st = (struct stat){ 0 };
+	t->mode = st.st_mode;
+	t->uid = st.st_uid;
+	t->gid = st.st_gid;
+	t->mtime = st.st_mtim;
+	public_reason(found, r, shown, spot, why);
+	return scan_reject(scan, t, why_text(why, r));
+}
+
 bool is_shortage(int error)
 {
 	return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
@@ -415,7 +461,7 @@ static int scan_any(struct scan *scan, struct template *given, const char *relat
 	if (r == -EIO || r == -ETIMEDOUT)
 		return old ? scan_keep(scan, template_ref(old)) : 0;
 	if (r < 0)
-		return 0;
+		return reject(scan, take(t), shown, &spot, found, r, &why);
 	/* The old one, if it is the same: whoever compares pointers shall see that nothing changed. */
 	return scan_keep(scan, old && template_same(old, t) ? template_ref(old) : take(t));
 }
@@ -707,9 +753,12 @@ static int scan_local(struct source *s, struct watch *watch, struct why *why)
 	free_watched(s->watched, s->n_watched);
 	s->t = take(scan.t);
 	s->n = scan.n;
+	templates_free(s->rejected, s->n_rejected);
+	s->rejected = take(scan.rejected);
+	s->n_rejected = scan.n_rejected;
 	s->watched = take(scan.watched);
 	s->n_watched = scan.n_watched;
-	scan.n = scan.n_watched = 0;
+	scan.n = scan.n_rejected = scan.n_watched = 0;
 	return 0;
 }
 

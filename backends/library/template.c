@@ -90,6 +90,7 @@ void template_unref(struct template *t)
 	free(t->claim);
 	free(t->seen);
 	free(t->stands_for);
+	free(t->rejected);
 	object_free(t->object);
 	free_file(t->file);
 	template_met_free(t->met);

@@ -16,6 +16,13 @@ chown daemon:daemon "$TEST_LIB/alices.xz"
 chmod 0640 "$TEST_LIB/group.raw"
 chown daemon:nogroup "$TEST_LIB/group.raw"
 chmod 0644 "$TEST_LIB/public.raw"
+# What is wrong with a file that is no template is said to those who may read it; where a link leads to nobody.
+echo '<html>' >"$TEST_LIB/page.img"
+chmod 0600 "$TEST_LIB/page.img"
+: >"$TEST_LIB/empty.raw"
+mkdir -m 0700 "$TEST_TMP/secret"
+ln -s "$TEST_TMP/secret/place" "$TEST_LIB/dangling.raw"
+chmod 0755 "$TEST_LIB"
 chmod 0755 "$TEST_TMP"
 mount_library
 assert_equal "$(stat -c '%a %U' "$TEST_MNT/private@80M.qcow2")" "400 root"
@@ -51,6 +58,13 @@ done
 for form in .notes .json .raw.plan .qcow2; do
 	as daemon daemon head -c 100 "$TEST_MNT/alices$form" >/dev/null || fail "alices$form can't be read by its owner"
 done
+
+assert_fails as nobody nogroup cat "$TEST_MNT/page.raw.plan"
+assert_says "$TEST_MNT/page.raw.plan" 'a page of HTML'
+as nobody nogroup cat "$TEST_MNT/empty.raw.plan" "$TEST_MNT/dangling.raw.plan" >"$TEST_TMP/output"
+assert_says "$TEST_TMP/output" "empty.raw' is empty"
+assert_says "$TEST_TMP/output" "dangling.raw' does not exist"
+! grep secret "$TEST_TMP/output" || fail "it shows where a link leads"
 
 # A handle opens files past all directories, but only for those whom the kernel lets use them.
 python3 "$TEST_TOP/tests/lib/handle.py" save "$TEST_MNT/private.raw" "$TEST_TMP/handle"

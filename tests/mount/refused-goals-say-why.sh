@@ -18,6 +18,11 @@ dd if="$TEST_TMP/swap" of="$TEST_LIB/swap-last.raw" bs=512 seek=4096 conv=notrun
 make_disk "$TEST_LIB/unknown.raw" 64M gpt -t ext4
 dd if=/dev/urandom of="$TEST_LIB/unknown.raw" bs=512 seek=4096 count=2048 conv=notrunc status=none
 
+# What is no template at all.
+: >"$TEST_LIB/empty.raw"
+echo '<!DOCTYPE html>' >"$TEST_LIB/page.img"
+ln -s nowhere-to-be-found "$TEST_LIB/dangling.raw"
+
 mount_library
 refused() {
 	assert_no_entry "$TEST_MNT/$1"
@@ -31,6 +36,15 @@ refused dirty@1G.raw 'not clean|e2fsck'
 refused swap-last@1G.qcow2 'swap'
 refused unknown@1G.qcow2 'expand=none|content=none|unknown|nothing known'
 refused good@expand=7@1G.raw 'partition 7|7'
+refused empty.qcow2 "no plan .*'$TEST_LIB/empty.raw' is empty"
+refused page@1G.raw 'is a page of HTML'
+refused dangling.raw "dangling.raw' does not exist"
+cp "$TEST_LIB/good.raw" "$TEST_TMP/empty.raw"
+mv "$TEST_TMP/empty.raw" "$TEST_LIB/empty.raw"
+is_good() {
+	grep -q '^plan ' "$TEST_MNT/empty.raw.plan" && cmp "$TEST_LIB/good.raw" "$TEST_MNT/empty.raw"
+}
+wait_until 60 is_good
 
 # The two ways out that a refusal names.
 for name in dirty swap-last unknown; do

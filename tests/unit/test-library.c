@@ -312,6 +312,88 @@ static void file_that_is_no_template_leaves_its_name_to_the_next(void **state)
 	library_close(lib);
 }
 
+static mode_t rejected_mode(struct library *lib, const char *name)
+{
+	struct template *t = NULL;
+	mode_t mode;
+
+	assert_int_equal(library_find_rejected(lib, name, NULL, &t), 0);
+	mode = t->mode & 0777;
+	template_unref(t);
+	return mode;
+}
+
+/* To whoever asks for it: of what stands there and is no template "no template" is not the whole truth. */
+static void file_that_is_no_template_says_why(void **state)
+{
+	struct template *t = NULL;
+	struct library *lib;
+
+	assert_int_equal(chmod(".", 0750), 0);
+	put_text("empty.raw", "");
+	put_text("page.img", "<html>");
+	put_text("text.xz", "404\n");
+	put_text("both.raw", "");
+	put_xz("both.xz");
+	assert_int_equal(mkdir("secret", 0700), 0);
+	put_text("secret/empty", "");
+	assert_int_equal(symlink("secret", "way"), 0);
+	assert_int_equal(symlink("way/absent", "dangling.raw"), 0);
+	assert_int_equal(symlink("way/empty", "linked.raw"), 0);
+	assert_int_equal(chmod("page.img", 0640), 0);
+	lib = open_one(".");
+	assert_not_found(lib, "empty", NULL, "no template 'empty': './empty.raw' is empty");
+	assert_not_found(lib, "page", NULL, "no template 'page': './page.img' is a page of HTML or XML");
+	assert_not_found(lib, "text", NULL,
+			 "no template 'text': './text.xz' ends in .xz, but it is not xz data");
+	assert_not_found(lib, "linked", NULL, "no template 'linked': './linked.raw' is empty");
+	/* Where links lead is not for everybody. */
+	assert_not_found(
+		lib, "dangling", NULL,
+		"no template 'dangling': './dangling.raw' does not exist, or is a link to what does not");
+	assert_int_equal(rejected_mode(lib, "page"), 0640);
+	assert_int_equal(rejected_mode(lib, "dangling"), 0750);
+	/* What is there under another ending is what counts. */
+	template_unref(find(lib, "both", NULL));
+	assert_not_found(lib, "empty", "s390x", "no template 'empty'");
+	assert_int_equal(library_find_rejected(lib, "absent", NULL, &t), -ENOENT);
+	library_close(lib);
+}
+
+static void entry_that_is_no_template_says_why(void **state)
+{
+	struct library *lib;
+
+	put_text("empty", "");
+	assert_int_equal(mkdir("dir", 0700), 0);
+	assert_int_equal(symlink("dir", "link"), 0);
+	put_text("index", "[a]\narch=s390x\nfile=link\n[b]\narch=s390x\nfile=empty\n"
+			  "[c]\narch=s390x\nfile=absent\n");
+	lib = open_one(".");
+	assert_not_found(lib, "a", "s390x",
+			 "no template 'a': './link' can't be opened: Invalid argument; the log says more");
+	assert_not_found(lib, "b", "s390x", "no template 'b': './empty' is empty");
+	assert_not_found(lib, "c", "s390x",
+			 "no template 'c': './absent' does not exist, or is a link to what does not");
+	library_close(lib);
+}
+
+static void reasons_are_few(void **state)
+{
+	struct library *lib;
+	char name[20];
+
+	for (int i = 0; i < REJECTED_MAX + 50; i++) {
+		(void)snprintf(name, sizeof(name), "long-%03d.raw", i);
+		put_text(name, "");
+	}
+	lib = open_two(".", ".");
+	assert_int_equal(lib->now->n_rejected, 2 * REJECTED_MAX);
+	assert_not_found(lib, "long-199", NULL, "no template 'long-199': './long-199.raw' is empty");
+	assert_not_found(lib, "long-200", NULL, "no template 'long-200'");
+	library_close(lib);
+}
+
 static void names_that_goals_cannot_have_are_skipped(void **state)
 {
 	struct library *lib;
@@ -2190,6 +2272,9 @@ int main(void)
 		TEST(plain_file_wins_over_packed_one),
 		TEST(exports_are_known_by_their_addresses),
 		TEST(file_that_is_no_template_leaves_its_name_to_the_next),
+		TEST(file_that_is_no_template_says_why),
+		TEST(entry_that_is_no_template_says_why),
+		TEST(reasons_are_few),
 		TEST(names_that_goals_cannot_have_are_skipped),
 		TEST(what_is_no_file_is_skipped),
 		TEST(link_of_a_stranger_in_a_sticky_directory_is_not_followed),
