@@ -58,7 +58,8 @@ char *session_options(const struct options *o)
 	_cleanup_free_ char *shown = net_url_brief(o->n_sources ? o->sources[0] : "goalfs");
 	_cleanup_free_ char *source = shown ? escape_option(shown) : NULL;
 
-	return source ? text_new("ro,nosuid,nodev,default_permissions,subtype=goalfs,fsname=%s%s%s", source,
+	/* The type comes last and counts: by it a mount is known to be one of ours. */
+	return source ? text_new("ro,nosuid,nodev,default_permissions,fsname=%s%s%s,subtype=goalfs", source,
 				 *o->mount_options ? "," : "", o->mount_options)
 		      : NULL;
 }

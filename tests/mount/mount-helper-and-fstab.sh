@@ -21,12 +21,13 @@ assert_equal "$(findmnt -n -o SOURCE "$TEST_MNT")" "$TEST_LIB" "source of the mo
 umount "$TEST_MNT"
 
 # The first daemon lets go of the cache a moment after umount has returned.
-echo "$TEST_LIB $TEST_MNT fuse.goalfs cache=$TEST_CACHE-2,formats=raw,allow_other,noatime,nofail,x-systemd.automount 0 0" \
+echo "$TEST_LIB $TEST_MNT fuse.goalfs cache=$TEST_CACHE-2,formats=raw,allow_other,subtype=other,noatime,nofail,x-systemd.automount 0 0" \
 	>"$TEST_TMP/fstab"
 mount --fstab "$TEST_TMP/fstab" "$TEST_MNT"
 assert_same "$TEST_LIB/small.raw" "$TEST_MNT/small.raw"
 assert_equal "$(ls "$TEST_MNT")" small.raw "formats=raw"
 findmnt -n -o OPTIONS "$TEST_MNT" >"$TEST_TMP/options"
+assert_equal "$(findmnt -n -o FSTYPE "$TEST_MNT")" fuse.goalfs "type of the mount, whatever it is to be called"
 for option in ro nosuid nodev allow_other default_permissions; do
 	assert_says "$TEST_TMP/options" "(^|,)$option(,|\$)"
 done
