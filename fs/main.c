@@ -20,6 +20,7 @@
 #include "backends/library/repos.h"
 #include "backends/net/net.h"
 #include "base/bytes.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "config.h"
@@ -504,7 +505,8 @@ int main(int argc, char **argv)
 	if (o.verbose)
 		log_set_level(LOG_DETAIL);
 	raise_descriptor_limit();
-	r = run(&o, &why);
+	/* Before the daemon is confined and has threads. */
+	r = digest_ready() ? run(&o, &why) : fail(&why, -ENOSYS, "libgcrypt is older than 1.8");
 	confine_end();
 	if (r < 0)
 		log_error("%s", why_text(&why, r));

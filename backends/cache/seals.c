@@ -5,13 +5,13 @@
  */
 #include "backends/cache/seals.h"
 
-#include <gcrypt.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backends/cache/store.h"
+#include "base/digest.h"
 #include "base/lock.h"
 
 #define SEAL	16
@@ -34,7 +34,7 @@ struct seals *seals_new(uint64_t chunks)
 	struct seals *s;
 	size_t bytes;
 
-	if (!gcry_check_version(NULL) || __builtin_mul_overflow(chunks, (size_t)SEAL, &bytes) ||
+	if (!digest_ready() || __builtin_mul_overflow(chunks, (size_t)SEAL, &bytes) ||
 	    __builtin_add_overflow(bytes, sizeof(*s), &bytes))
 		return NULL;
 	s = calloc(1, bytes);

@@ -11,13 +11,13 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <gcrypt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "backends/cache/fetched.h"
 #include "backends/cache/store_private.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/patience.h"
 #include "base/text.h"
@@ -347,7 +347,7 @@ static int check_digests(struct row *row, struct why *why)
 	gcry_md_hd_t md;
 	int r;
 
-	if (!gcry_check_version(NULL) || gcry_md_open(&md, 0, 0) != 0)
+	if (!digest_ready() || gcry_md_open(&md, 0, 0) != 0)
 		return -ENOMEM;
 	if (row->sha512)
 		(void)gcry_md_enable(md, GCRY_MD_SHA512);

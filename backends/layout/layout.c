@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "backends/layout/layout.h"
 
-#include <gcrypt.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "backends/costs.h"
 #include "base/bytes.h"
+#include "base/digest.h"
 #include "base/text.h"
 
 struct layout layout_of(const struct opening *opening)
@@ -53,7 +53,7 @@ void layout_uuid(const struct layout *how, uint64_t size, const char *what, uint
 		{ .data = (void *)what, .len = strlen(what) },
 	};
 
-	(void)gcry_check_version(NULL); /* initializes */
+	(void)digest_ready(); /* the program ends at its start where it is not */
 	(void)gcry_md_hash_buffers(GCRY_MD_SHA256, 0, digest, parts, sizeof(parts) / sizeof(parts[0]));
 	memcpy(ret, digest, 16);
 	ret[6] = (ret[6] & 0x0f) | 0x40; /* version 4 */

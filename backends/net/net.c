@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "backends/net/transfer.h"
+#include "base/digest.h"
 #include "base/text.h"
 
 /* The thread looks around at least so often, whatever libcurl's clocks say. */
@@ -40,8 +41,10 @@ struct net {
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode once_result;
 
+/* libcurl initializes libssh2, and that libgcrypt, which others use already. */
 static void init_library(void)
 {
+	(void)digest_ready();
 	once_result = curl_global_init(CURL_GLOBAL_ALL);
 }
 

@@ -2,19 +2,19 @@
 #include "backends/content/btrfs/super.h"
 
 #include <errno.h>
-#include <gcrypt.h>
 #include <inttypes.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "base/bytes.h"
 #include "base/crc.h"
+#include "base/digest.h"
 
 static int hash(int algorithm, const void *bytes, size_t count, uint8_t *ret, struct why *why)
 {
 	gcry_md_hd_t md;
 
-	if (!gcry_check_version(NULL) || gcry_md_open(&md, algorithm, 0) != 0)
+	if (!digest_ready() || gcry_md_open(&md, algorithm, 0) != 0)
 		return fail(why, -EOPNOTSUPP,
 			    "%s, with which this btrfs is checksummed, can't be computed here",
 			    gcry_md_algo_name(algorithm));
