@@ -14,7 +14,6 @@
  * When nothing is left to evict, room_take says -ENOSPC, and nothing is stored. Then whoever
  * keeps images open that nobody reads is asked to close them (store_when_scarce).
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -49,22 +48,6 @@ static struct entry *coldest(const struct store *s, bool with_data)
 	return cold;
 }
 
-static void remove_all(struct store *s, struct entry *e)
-{
-	int fd = openat(s->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *d;
-
-	if (!dir) {
-		closep(&fd);
-		return;
-	}
-	while ((d = readdir(dir)))
-		if (strncmp(d->d_name, e->key, KEY_TEXT - 1) == 0 && d->d_name[KEY_TEXT - 1] == '.')
-			(void)unlinkat(s->dirfd, d->d_name, 0);
-	(void)closedir(dir);
-}
-
 static bool evict_one(struct store *s, bool with_data)
 {
 	char bytes[SIZE_TEXT_MAX];
@@ -87,7 +70,7 @@ static bool evict_one(struct store *s, bool with_data)
 	if (s->keeps && with_data)
 		store_remove_data(s, e);
 	else if (s->keeps)
-		remove_all(s, e);
+		store_remove_each(s, e, NULL);
 	shelf_free(shelf);
 	LOCKED(&s->lock);
 

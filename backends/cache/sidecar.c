@@ -15,7 +15,6 @@
  * so that a template opened again need not be looked through again.
  */
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -275,19 +274,8 @@ static int look_up(struct store *s, const char *key, const char *identity, const
 
 void sidecar_remove_all(struct store *s, struct entry *e)
 {
-	int fd = s->keeps ? openat(s->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *d;
-
-	if (!dir) {
-		closep(&fd);
-		return;
-	}
-	while ((d = readdir(dir)))
-		if (strncmp(d->d_name, e->key, KEY_TEXT - 1) == 0 && d->d_name[KEY_TEXT - 1] == '.' &&
-		    name_ok(d->d_name + KEY_TEXT))
-			(void)store_remove(s, e, d->d_name + KEY_TEXT);
-	(void)closedir(dir);
+	if (s->keeps)
+		store_remove_each(s, e, name_ok);
 }
 
 int store_sidecar_read(struct store *s, const char *identity, const char *name, unsigned version, void **ret,

@@ -157,6 +157,23 @@ int store_remove(struct store *s, struct entry *e, const char *name)
 	return 0;
 }
 
+void store_remove_each(struct store *s, struct entry *e, bool (*chosen)(const char *name))
+{
+	int fd = openat(s->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	if (!dir) {
+		closep(&fd);
+		return;
+	}
+	while ((d = readdir(dir)))
+		if (strncmp(d->d_name, e->key, KEY_TEXT - 1) == 0 && d->d_name[KEY_TEXT - 1] == '.' &&
+		    (!chosen || chosen(d->d_name + KEY_TEXT)))
+			(void)store_remove(s, e, d->d_name + KEY_TEXT);
+	(void)closedir(dir);
+}
+
 /* After a crash the claim must not be back without what it claims. */
 void store_remove_units(struct store *s, struct entry *e)
 {

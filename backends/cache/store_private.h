@@ -109,6 +109,8 @@ int store_replace(struct store *s, struct entry *e, const char *name, enum durab
 		  size_t count);
 /* Removes KEY.NAME. 0, -ENOENT, or another negative errno. */
 int store_remove(struct store *s, struct entry *e, const char *name);
+/* Removes each KEY.NAME whose NAME is chosen; NULL chooses all. */
+void store_remove_each(struct store *s, struct entry *e, bool (*chosen)(const char *name));
 /* Removes KEY.units for good. */
 void store_remove_units(struct store *s, struct entry *e);
 /* The same, then KEY.raw. */
