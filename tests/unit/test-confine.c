@@ -1,44 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a daemon that was taken over could do to the files of its user. In a child: no wall is taken down again. */
+/* What a daemon that was taken over could do to the files of its user. */
 #include "tests/unit/test.h"
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "fs/confine.h"
+#include "tests/unit/walls.h"
 
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
 #endif
 
-static char root[64];
+/* The daemon that the child becomes; one file it may read, the other one not even that. */
+static bool allow_commands;
+static int (*in_daemon)(void);
 
-/* One file may be read, the other one not even that. */
-static int set_up(void **state)
-{
-	(void)strcpy(root, "/tmp/goalfs-test-confine.XXXXXX");
-	return mkdtemp(root) && chdir(root) == 0 && mkdir("in", 0755) == 0 && mkdir("out", 0755) == 0 &&
-			       system("umask 077; echo x >in/file; echo x >out/file") == 0
-		       ? 0
-		       : -1;
-}
-
-static int tear_down(void **state)
-{
-	char command[100];
-
-	(void)snprintf(command, sizeof(command), "rm -rf %s", root);
-	return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
-}
-
-/* The line of the first check that fails in a daemon, 0 when there is none. */
-static int in_daemon(bool allow_commands, int (*fn)(void))
+static int become_daemon(void)
 {
 	char in[100], *allow_read[] = { in, NULL };
 	const struct options o = { .no_cache = true,
@@ -46,27 +28,20 @@ static int in_daemon(bool allow_commands, int (*fn)(void))
 				   .allow_read = allow_read };
 	const struct repos repos = { 0 };
 	struct why why = { "" };
-	int status;
-	pid_t pid;
+	int r;
 
-	(void)snprintf(in, sizeof(in), "%s/in", root);
-	pid = fork();
-	if (pid == 0) {
-		status = confine_daemon(&o, &repos, &why) < 0 ? 255 : fn();
-		confine_end();
-		_exit(status);
-	}
-	assert_true(pid > 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	(void)snprintf(in, sizeof(in), "%s/in", walls_root);
+	r = confine_daemon(&o, &repos, &why) < 0 ? 255 : in_daemon();
+	confine_end();
+	return r;
 }
 
-#define CHECK(condition)                           \
-	do {                                       \
-		if (!(condition))                  \
-			return __LINE__ % 250 + 1; \
-	} while (0)
+static int run_in_daemon(bool commands, int (*fn)(void))
+{
+	allow_commands = commands;
+	in_daemon = fn;
+	return walls_child(become_daemon);
+}
 
 #define CHECK_EPERM(call) CHECK((call) < 0 && errno == EPERM)
 
@@ -111,7 +86,7 @@ static void no_file_is_opened_up_for_others(void **state)
 {
 	struct stat st;
 
-	assert_int_equal(in_daemon(/* allow_commands= */ false, open_up), 0);
+	assert_int_equal(run_in_daemon(/* allow_commands= */ false, open_up), 0);
 	assert_int_equal(stat("out/file", &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(st.st_size, 2);
@@ -119,14 +94,14 @@ static void no_file_is_opened_up_for_others(void **state)
 
 static void commands_do_what_their_user_may(void **state)
 {
-	assert_int_equal(in_daemon(/* allow_commands= */ true, do_as_user), 0);
+	assert_int_equal(run_in_daemon(/* allow_commands= */ true, do_as_user), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(no_file_is_opened_up_for_others, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(commands_do_what_their_user_may, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(no_file_is_opened_up_for_others, walls_set_up, walls_tear_down),
+		cmocka_unit_test_setup_teardown(commands_do_what_their_user_may, walls_set_up, walls_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Each check runs in a child, since no wall is taken down again. */
 #include "tests/unit/test.h"
 
 #include <dirent.h>
@@ -19,46 +18,13 @@
 #include <unistd.h>
 
 #include "base/sandbox.h"
+#include "tests/unit/walls.h"
 
-static char root[64];
-
+/* There is a link from within to without, too. */
 static int set_up(void **state)
 {
-	(void)strcpy(root, "/tmp/goalfs-test-sandbox.XXXXXX");
-	return mkdtemp(root) && chdir(root) == 0 && mkdir("in", 0755) == 0 && mkdir("out", 0755) == 0 &&
-			       system("echo x >in/file; echo x >out/file; ln -s ../out/file in/link") == 0
-		       ? 0
-		       : -1;
+	return walls_set_up(state) == 0 && symlink("../out/file", "in/link") == 0 ? 0 : -1;
 }
-
-static int tear_down(void **state)
-{
-	char command[100];
-
-	(void)snprintf(command, sizeof(command), "rm -rf %s", root);
-	return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
-}
-
-/* The line of the child's first failed check, 0 when there is none. */
-static int in_child(int (*fn)(void))
-{
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0)
-		_exit(fn());
-	assert_true(pid > 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-/* An exit status has 8 bits; the checks of a function stand close enough together. */
-#define CHECK(condition)                           \
-	do {                                       \
-		if (!(condition))                  \
-			return __LINE__ % 250 + 1; \
-	} while (0)
 
 static int open_error(const char *path, int flags)
 {
@@ -135,7 +101,7 @@ static int calls(void)
 	CHECK(sandbox_forbid_calls(forbidden, 3, EPERM) == 0);
 	CHECK(sandbox_forbid_namespaces() == 0);
 	CHECK(open_error("/etc/passwd", O_RDONLY) == 0);
-	CHECK(mount("none", root, "tmpfs", 0, NULL) < 0 && errno == EPERM);
+	CHECK(mount("none", walls_root, "tmpfs", 0, NULL) < 0 && errno == EPERM);
 	CHECK(unshare(CLONE_FILES) < 0 && errno == EPERM);
 	CHECK(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL) < 0 && errno == EPERM);
 	CHECK(syscall(SYS_clone, CLONE_NEWNET | SIGCHLD, NULL, NULL, NULL, NULL) < 0 && errno == EPERM);
@@ -160,7 +126,7 @@ static int too_many_calls(void)
 	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
 	CHECK(sandbox_forbid_calls(many, SANDBOX_CALLS_MAX + 1, EPERM) == -E2BIG);
 	CHECK(sandbox_forbid_calls(many, SANDBOX_CALLS_MAX, EPERM) == 0);
-	CHECK(mount("none", root, "tmpfs", 0, NULL) < 0 && errno == EPERM);
+	CHECK(mount("none", walls_root, "tmpfs", 0, NULL) < 0 && errno == EPERM);
 	CHECK(open_error("/etc/passwd", O_RDONLY) == 0);
 	return 0;
 }
@@ -179,43 +145,43 @@ static int capabilities(void)
 	CHECK(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0) < 0);
 	/* A program that is started has no more. */
 	CHECK(system("grep -q '^CapEff:.*0000000000000004' /proc/self/status || [ $(id -u) != 0 ]") == 0);
-	CHECK(mount("none", root, "tmpfs", 0, NULL) < 0 && errno == EPERM);
+	CHECK(mount("none", walls_root, "tmpfs", 0, NULL) < 0 && errno == EPERM);
 	return 0;
 }
 
 static void what_may_be_read_may_only_be_read(void **state)
 {
-	assert_int_equal(in_child(read_only), 0);
+	assert_int_equal(walls_child(read_only), 0);
 }
 
 static void what_is_kept_may_be_changed(void **state)
 {
-	assert_int_equal(in_child(keep), 0);
+	assert_int_equal(walls_child(keep), 0);
 }
 
 static void forbidden_calls_fail_and_others_go_on(void **state)
 {
-	assert_int_equal(in_child(calls), 0);
+	assert_int_equal(walls_child(calls), 0);
 }
 
 static void as_many_calls_as_there_is_room_for(void **state)
 {
-	assert_int_equal(in_child(too_many_calls), 0);
+	assert_int_equal(walls_child(too_many_calls), 0);
 }
 
 static void other_capabilities_are_gone(void **state)
 {
-	assert_int_equal(in_child(capabilities), 0);
+	assert_int_equal(walls_child(capabilities), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_may_be_read_may_only_be_read, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_is_kept_may_be_changed, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(forbidden_calls_fail_and_others_go_on, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(as_many_calls_as_there_is_room_for, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(other_capabilities_are_gone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_may_be_read_may_only_be_read, set_up, walls_tear_down),
+		cmocka_unit_test_setup_teardown(what_is_kept_may_be_changed, set_up, walls_tear_down),
+		cmocka_unit_test_setup_teardown(forbidden_calls_fail_and_others_go_on, set_up, walls_tear_down),
+		cmocka_unit_test_setup_teardown(as_many_calls_as_there_is_room_for, set_up, walls_tear_down),
+		cmocka_unit_test_setup_teardown(other_capabilities_are_gone, set_up, walls_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -833,21 +833,30 @@ static void it_says_what_reads_do(void **state)
 
 /* ---- a real server ---- */
 
-static void a_servers_refusal_is_no_verdict(void **state)
+/* 2 MiB that are served, and promised by their digest. */
+static struct far *far_promised(struct promise *ret, char sha256[static 65])
 {
 	struct far *far = far_new();
-	struct verdicts *v;
-	struct promise p = promise("a", NULL, NULL);
 	_cleanup_free_ char *path = NULL;
-	char sha256[65];
-	struct image *img;
-	int r, n_failed = 0;
 
 	far_write(far, 2 * MiB, 1);
 	far_serve(far, NULL);
 	path = text_new("%s/file", far->www);
 	digest(path, "sha256sum", 64, sha256);
-	p.sha256 = sha256;
+	*ret = promise("a", NULL, NULL);
+	ret->sha256 = sha256;
+	return far;
+}
+
+static void a_servers_refusal_is_no_verdict(void **state)
+{
+	char sha256[65];
+	struct promise p;
+	struct far *far = far_promised(&p, sha256);
+	struct verdicts *v;
+	struct image *img;
+	int r, n_failed = 0;
+
 	/* Several requests are under way at once; somebody waits for one of them that is refused. */
 	img = far_open(far, "", "/fault/status:403,8");
 	v = verdicts_new(&(struct verdicts_options){ .store = far->bench->context.store });
@@ -879,18 +888,12 @@ static void verify_far(struct verdicts *v, const struct promise *p, struct image
 /* Who does not know what was verified would take anything for it that comes under the same name. */
 static void a_verdict_counts_for_who_knows_the_file(void **state)
 {
-	struct far *far = far_new();
-	struct promise p = promise("a", NULL, NULL);
-	_cleanup_free_ char *path = NULL;
-	struct verdicts *v;
 	char sha256[65];
+	struct promise p;
+	struct far *far = far_promised(&p, sha256);
+	struct verdicts *v;
 	struct image *img;
 
-	far_write(far, 2 * MiB, 1);
-	far_serve(far, NULL);
-	path = text_new("%s/file", far->www);
-	digest(path, "sha256sum", 64, sha256);
-	p.sha256 = sha256;
 	img = far_open(far, "", "");
 	v = verdicts_new(&(struct verdicts_options){ .store = far->bench->context.store });
 	assert_false(verdicts_is_good(v, "a", img));
