@@ -241,6 +241,7 @@ static int client_new(const struct nbd_client_options *options, struct nbd_clien
 											: NBD_CONNECTIONS;
 	c->timeout_ms = options->timeout_ms ?: NBD_TIMEOUT_MS;
 	c->child_options = options->child;
+	c->undivided = options->undivided;
 	c->bell = eventfd(0, EFD_CLOEXEC);
 	r = c->bell < 0 ? -errno : text_copy(&c->name, options->name);
 	if (r == 0)

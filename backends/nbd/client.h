@@ -33,6 +33,11 @@ struct nbd_client_options {
 	const struct nbd_child_options *child;
 	unsigned connections; /* at most; 0: NBD_CONNECTIONS */
 	int timeout_ms;	      /* of a server that doesn't answer; 0: NBD_TIMEOUT_MS */
+	/*
+	 * Each read is to be answered in one piece (NBD_CMD_FLAG_DF), of what length soever, which not every server
+	 * does: but qemu-nbd, in pieces, has no answer to a read that fails and closes the connection.
+	 */
+	bool undivided;
 };
 
 /*

@@ -196,13 +196,31 @@ static int on_extents(void *arg, const char *context, uint64_t offset, uint32_t 
 	return 0;
 }
 
-bool link_send(struct link *l, struct request *rq, struct why *why)
+/* libnbd has put the bytes into the buffer. */
+static int on_piece(void *arg, const void *bytes, size_t count, uint64_t offset, unsigned status, int *error)
+{
+	return 0;
+}
+
+static int64_t send_read(const struct link *l, struct request *rq, bool undivided,
+			 nbd_completion_callback answered)
+{
+	const nbd_chunk_callback piece = { .callback = on_piece };
+
+	/* Only with structured replies, which an old QEMU doesn't have; then it answers as it should. */
+	if (undivided && nbd_can_df(l->nbd) > 0)
+		return nbd_aio_pread_structured(l->nbd, rq->buf, rq->count, rq->offset, piece, answered,
+						LIBNBD_CMD_FLAG_DF);
+	return nbd_aio_pread(l->nbd, rq->buf, rq->count, rq->offset, answered, 0);
+}
+
+bool link_send(struct link *l, struct request *rq, bool undivided, struct why *why)
 {
 	const nbd_completion_callback answered = { .callback = on_answer, .user_data = rq };
 	const nbd_extent_callback extents = { .callback = on_extents, .user_data = rq };
 
 	rq->is_answered = false;
-	rq->cookie = rq->buf ? nbd_aio_pread(l->nbd, rq->buf, rq->count, rq->offset, answered, 0)
+	rq->cookie = rq->buf ? send_read(l, rq, undivided, answered)
 			     : nbd_aio_block_status(l->nbd, rq->count, rq->offset, extents, answered, 0);
 	if (rq->cookie < 0) {
 		(void)fail(why, said_errno(), "%s", said());

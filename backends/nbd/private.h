@@ -85,6 +85,7 @@ struct nbd_client {
 	const struct nbd_child_options *child_options;
 	unsigned connections;
 	int timeout_ms;
+	bool undivided;
 	pthread_t thread;
 	int bell; /* an eventfd: the thread is to look */
 
@@ -124,8 +125,8 @@ int link_turn(struct link *l, short revents, struct why *why);
 /* What the server said as it connected: LINK_READY from then on. */
 int link_facts(struct link *l, struct facts *ret, struct why *why);
 
-/* Sends it. False when it could not be sent; it is then not in flight. */
-bool link_send(struct link *l, struct request *rq, struct why *why);
+/* Sends it; `undivided` as the client's option. False when it could not be sent; it is then not in flight. */
+bool link_send(struct link *l, struct request *rq, bool undivided, struct why *why);
 
 /* It was answered, and is no longer in flight. */
 void link_forget(struct link *l, const struct request *rq);

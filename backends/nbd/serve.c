@@ -329,7 +329,7 @@ static void dispatch(struct nbd_client *c)
 		(void)pthread_mutex_unlock(&c->lock);
 		if (!rq)
 			return;
-		if (!link_send(best, rq, &why)) {
+		if (!link_send(best, rq, c->undivided, &why)) {
 			rq->next = NULL;
 			put_back(c, rq, true);
 			lose(c, best, -EIO, &why);
