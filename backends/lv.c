@@ -25,7 +25,6 @@ static void lv_offer(const struct tags *state, const struct tags *want, struct o
 	offer_set(&x, "lv", name);
 	offer_drop(&x, "grow");
 	offer_drop(&x, "lvgrow");
-	offer_drop(&x, "whole");
 	offer_end(&x, cost_of(state, COST_LV_OPEN, COST_MAP_PER_MIB));
 }
 

@@ -31,7 +31,6 @@ static void partition_offer(const struct tags *state, const struct tags *want, s
 	offer_set(&x, "partition", number);
 	offer_drop(&x, "grow");
 	offer_drop(&x, "lvgrow");
-	offer_drop(&x, "whole");
 	offer_end(&x, cost_of(state, COST_PARTITION_OPEN, COST_MAP_PER_MIB));
 }
 

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "backends/cache/cache.h"
-#include "backends/cache/complete.h"
 #include "backends/cache/early.h"
 #include "backends/decode/iso.h"
 #include "backends/decode/qcow2.h"
@@ -48,7 +47,6 @@ static const struct backend *const backends[] = {
 	&read_qcow2_backend,
 	&qemu_nbd_backend,
 	&cache_backend,
-	&complete_backend,
 	&sparse_backend,
 	&resize_backend,
 	&partition_backend,

@@ -66,7 +66,6 @@ static void resize_offer(const struct tags *state, const struct tags *want, stru
 	offer_set(&x, "size", tags_get(want, "size"));
 	offer_drop(&x, "grow");
 	offer_drop(&x, "lvgrow");
-	offer_drop(&x, "whole");
 	offer_end(&x, COST_RESIZE_OPEN + COST_MAP_PER_MIB * (want_size >> 20));
 }
 

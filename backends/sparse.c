@@ -33,7 +33,6 @@ static void sparse_offer(const struct tags *state, const struct tags *want, stru
 	offer_begin(&x, o, state);
 	offer_arg(&x, "sparse", tags_get(want, "sparse"));
 	offer_set(&x, "sparse", tags_get(want, "sparse"));
-	offer_drop(&x, "whole");
 	offer_end(&x, cost_of(state, COST_SPARSE_OPEN, COST_MAP_PER_MIB));
 }
 

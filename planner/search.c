@@ -311,7 +311,6 @@ bool offer_is_disk(const struct tags *state, const char *format)
 void offer_read_disk(struct offer *x)
 {
 	offer_set(x, "format", "raw");
-	offer_drop(x, "whole");
 	offer_drop(x, "unread");
 	offer_drop(x, "reader");
 }

@@ -15,7 +15,6 @@
  *	               tar); absent when they are plain
  *	made=unit      the bytes come decoded unit by unit and are not kept: each
  *	               read would make its unit again
- *	whole=yes      the bytes stand in one local file, all of them
  *	format=raw     the disk format of the plain bytes
  *	unread=yes     the disk stands in its format as somebody else wrote it; what is
  *	               served in that format is ours, so this doesn't hold at the end

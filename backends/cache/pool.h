@@ -67,4 +67,7 @@ bool pool_take(struct pool *pool, struct job *job);
  */
 bool pool_is_here(void);
 
+/* A pool's threads wait for this one, which is none of theirs: from now on what was just said is true of it, too. */
+void pool_stand_in(void);
+
 #endif

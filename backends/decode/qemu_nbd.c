@@ -7,13 +7,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "backends/cache/pool.h"
 #include "backends/costs.h"
 #include "backends/decode/disk_header.h"
 #include "backends/decode/disk_tables.h"
 #include "backends/decode/vhdx.h"
 #include "backends/library/library.h"
 #include "backends/nbd/client.h"
+#include "backends/nbd/server.h"
 #include "base/bytes.h"
+#include "base/lock.h"
 #include "base/text.h"
 
 /* Our names of formats and QEMU's. */
@@ -34,12 +37,29 @@ static const struct format *find_format(const char *name)
 	return NULL;
 }
 
+/* Units that were brought and are to be made: few more are under way at a time. */
+#define BROUGHT 16
+
+/* What it reads may come from a server, and this one answers or fails at last, and says why. */
+#define SERVER_TIMEOUT_MS 600000
+
+struct brought {
+	uint64_t index;
+	uint8_t *buf; /* NULL: there is none */
+};
+
 struct qemu_nbd {
 	struct image image;
 	const struct format *format;
-	char *name; /* the template's, begins the child's lines in the log */
-	char *node; /* what QEMU opens, as it wants to be told */
-	int fd;	    /* borrowed from the image below */
+	char *name;		   /* the template's, begins the child's lines in the log */
+	char *node;		   /* what QEMU opens, as it wants to be told */
+	int fd;			   /* borrowed from the image below; -1: it does not stand in a file, */
+	struct nbd_server *server; /* and QEMU reads it from us */
+	bool is_near;		   /* no server is asked for what it reads; constant */
+
+	pthread_mutex_t lock; /* guards `brought` */
+	struct brought brought[BROUGHT];
+
 	const char *argv[6];
 	struct nbd_child_options child; /* borrows those; for the client */
 	struct nbd_client *client;
@@ -50,7 +70,13 @@ static void qemu_nbd_close(struct image *img)
 {
 	struct qemu_nbd *q = (struct qemu_nbd *)img;
 
+	/* A read that waits is not to keep the child from ending. */
+	nbd_server_end(q->server);
 	nbd_client_close(q->client);
+	nbd_server_free(q->server);
+	for (size_t i = 0; i < BROUGHT; i++)
+		free(q->brought[i].buf);
+	(void)pthread_mutex_destroy(&q->lock);
 	zeros_done(&q->zeros);
 	free(q->name);
 	free(q->node);
@@ -71,14 +97,9 @@ static int qemu_nbd_backing(struct image *img, uint64_t offset, struct backing *
 	return -ENODATA;
 }
 
-/* What is below is a file as a whole. */
+/* Where it would have to be read below, nobody knows. */
 static void qemu_nbd_hint(struct image *img, uint64_t offset, uint64_t length)
 {
-}
-
-static bool qemu_nbd_is_here(struct image *img, uint64_t offset, uint64_t length)
-{
-	return true;
 }
 
 static uint64_t qemu_nbd_units(struct image *img)
@@ -93,13 +114,91 @@ static void qemu_nbd_unit(struct image *img, uint64_t offset, struct unit *ret)
 	*ret = (struct unit){ index, start, min_u64(QEMU_NBD_UNIT, img->size - start) };
 }
 
-static int qemu_nbd_make(struct image *img, const struct unit *unit, struct sink *sink, struct why *why)
+static bool is_brought(struct qemu_nbd *q, uint64_t index)
+{
+	const struct brought *b = &q->brought[index % BROUGHT];
+	LOCKED(&q->lock);
+
+	return b->buf && b->index == index;
+}
+
+/* Its bytes, the caller's from then on; NULL. */
+static uint8_t *take_brought(struct qemu_nbd *q, uint64_t index)
+{
+	struct brought *b = &q->brought[index % BROUGHT];
+	LOCKED(&q->lock);
+
+	return b->buf && b->index == index ? take(b->buf) : NULL;
+}
+
+/* Takes `buf` over. */
+static void put_brought(struct qemu_nbd *q, uint64_t index, uint8_t *buf)
+{
+	struct brought *b = &q->brought[index % BROUGHT];
+	LOCKED(&q->lock);
+
+	free(b->buf);
+	*b = (struct brought){ index, buf };
+}
+
+static bool qemu_nbd_is_here(struct image *img, uint64_t offset, uint64_t length)
+{
+	struct qemu_nbd *q = (struct qemu_nbd *)img;
+
+	for (uint64_t i = offset / QEMU_NBD_UNIT; i * QEMU_NBD_UNIT < offset + length; i++)
+		if (!q->is_near && !is_brought(q, i))
+			return false;
+	return true;
+}
+
+static bool qemu_nbd_is_far(struct image *img, const struct unit *unit)
+{
+	struct qemu_nbd *q = (struct qemu_nbd *)img;
+
+	return !q->is_near && !is_brought(q, unit->index);
+}
+
+/* What we could not give it is an input/output error to QEMU. */
+static int blame(struct qemu_nbd *q, int r, struct why *why)
+{
+	struct why cause = { "" };
+	const int error = r < 0 && r != -EINTR && q->server ? nbd_server_failure(q->server, &cause) : 0;
+
+	if (error == 0)
+		return r;
+	if (why)
+		*why = cause;
+	return error;
+}
+
+static int read_unit(struct qemu_nbd *q, const struct unit *unit, uint8_t *buf, struct why *why)
+{
+	return blame(q, nbd_client_pread(q->client, buf, unit->length, unit->offset, why), why);
+}
+
+/* To learn what it takes it has to be read. */
+static int qemu_nbd_bring(struct image *img, const struct unit *unit, struct why *why)
 {
 	struct qemu_nbd *q = (struct qemu_nbd *)img;
 	_cleanup_free_ uint8_t *buf = malloc(unit->length);
-	uint8_t probe;
-	int r = buf ? nbd_client_pread(q->client, buf, unit->length, unit->offset, why) : -ENOMEM;
+	int r = buf ? read_unit(q, unit, buf, why) : -ENOMEM;
 
+	if (r == 0)
+		put_brought(q, unit->index, take(buf));
+	return r;
+}
+
+static int qemu_nbd_make(struct image *img, const struct unit *unit, struct sink *sink, struct why *why)
+{
+	struct qemu_nbd *q = (struct qemu_nbd *)img;
+	_cleanup_free_ uint8_t *buf = take_brought(q, unit->index);
+	uint8_t probe;
+	int r = 0;
+
+	if (!buf) {
+		buf = malloc(unit->length);
+		r = buf ? read_unit(q, unit, buf, why) : -ENOMEM;
+	}
 	/* Afterwards: what was read until now is of the file that was opened. */
 	if (r == 0)
 		r = image_pread(img->below, &probe, 1, 0, why);
@@ -128,6 +227,8 @@ static const struct image_ops qemu_nbd_ops = {
 	.unit = qemu_nbd_unit,
 	.make = qemu_nbd_make,
 	.make_memory = qemu_nbd_make_memory,
+	.is_far = qemu_nbd_is_far,
+	.bring = qemu_nbd_bring,
 	.describe = qemu_nbd_describe,
 	.close = qemu_nbd_close,
 };
@@ -135,7 +236,8 @@ static const struct image_ops qemu_nbd_ops = {
 /* ---- the child ---- */
 
 /* The first descriptor that the child gets, behind its socket. Opened anew: it shares no position with ours. */
-#define FILE_NODE "{\"driver\":\"file\",\"filename\":\"/proc/self/fd/4\",\"locking\":\"off\"}"
+#define FILE_NODE   "{\"driver\":\"file\",\"filename\":\"/proc/self/fd/4\",\"locking\":\"off\"}"
+#define SERVER_NODE "{\"driver\":\"nbd\",\"server\":{\"type\":\"fd\",\"str\":\"4\"}}"
 
 /*
  * The file, or the part of it where the image is: QEMU takes only whole sectors of one. What lies between the
@@ -159,6 +261,37 @@ static int make_file_node(const struct backing *b, uint64_t size, char **ret, st
 	return *ret ? 0 : -ENOMEM;
 }
 
+/* ---- what QEMU reads from us ---- */
+
+static int read_below(void *arg, void *buf, size_t count, uint64_t offset, struct why *why)
+{
+	return image_pread(arg, buf, count, offset, why);
+}
+
+static void hint_below(void *arg, uint64_t offset, uint64_t length)
+{
+	image_hint(arg, offset, length);
+}
+
+/*
+ * A decoder thread that makes a unit waits for QEMU, and that for a thread of the server: which must not wait for
+ * decoder threads in its turn.
+ */
+static int make_server_node(struct qemu_nbd *q, struct image *below, char **ret)
+{
+	const struct nbd_export export = {
+		.size = below->size,
+		.read = read_below,
+		.ahead = hint_below,
+		.begin = pool_stand_in,
+		.arg = below,
+	};
+
+	q->server = nbd_server_new(&export);
+	*ret = q->server ? strdup(SERVER_NODE) : NULL;
+	return *ret ? 0 : -ENOMEM;
+}
+
 /*
  * Backing files were refused by their headers; QEMU is told so, too. "json:" because a key=value
  * list has no word for null.
@@ -169,22 +302,37 @@ static int make_node(struct qemu_nbd *q, struct image *below, struct why *why)
 	struct backing b;
 	int r = image_backing(below, 0, &b);
 
-	if (r < 0 || b.length < below->size)
-		return fail(why, r < 0 && r != -ENODATA ? r : -EOPNOTSUPP,
-			    "it does not stand in one local file");
-	r = make_file_node(&b, below->size, &file, why);
+	if (r < 0 && r != -ENODATA)
+		return r;
+	if (r < 0 || b.length < below->size) {
+		r = make_server_node(q, below, &file);
+	} else {
+		q->fd = b.fd;
+		r = make_file_node(&b, below->size, &file, why);
+	}
 	if (r < 0)
 		return r;
-	q->fd = b.fd;
 	q->node = text_new("json:{\"driver\":\"%s\",\"backing\":null,\"read-only\":true,\"file\":%s}",
 			   q->format->driver, file);
 	return q->node ? 0 : -ENOMEM;
 }
 
+/* It complains of connections that are closed in the middle. It has no clients but us, and we know. */
+static bool is_of_connection(const char *line)
+{
+	return strstr(line, "qemu-nbd: Disconnect client, due to:") ||
+	       strstr(line, "qemu-nbd: option negotiation failed:");
+}
+
 static int start(struct qemu_nbd *q, const struct template *t, struct why *why)
 {
 	static const char shared[] = "--shared=4";
-	const struct nbd_client_options options = { .name = t->path, .child = &q->child };
+	const struct nbd_client_options options = {
+		.name = t->path,
+		.child = &q->child,
+		.timeout_ms = q->server ? SERVER_TIMEOUT_MS : 0,
+		.undivided = true,
+	};
 	int r = text_copy(&q->name, t->name);
 
 	static_assert(NBD_CONNECTIONS == 4, "--shared");
@@ -195,9 +343,16 @@ static int start(struct qemu_nbd *q, const struct template *t, struct why *why)
 	q->argv[1] = "--read-only";
 	q->argv[2] = shared;
 	q->argv[3] = q->node;
-	q->child = (struct nbd_child_options){
-		.name = q->name, .argv = q->argv, .fds = &q->fd, .n_fds = 1, .confined = true
-	};
+	q->child = (struct nbd_child_options){ .name = q->name,
+					       .argv = q->argv,
+					       .fds = &q->fd,
+					       .n_fds = q->fd >= 0,
+					       .is_dull = is_of_connection,
+					       .confined = true };
+	if (q->server) {
+		q->child.connect = nbd_server_connect;
+		q->child.arg = q->server;
+	}
 	r = nbd_client_open(&options, &q->client, why);
 	if (r == -ENOENT)
 		return fail(why, -EOPNOTSUPP,
@@ -234,7 +389,9 @@ static int fill(struct qemu_nbd *q, const struct template *t, const struct step 
 	if (r < 0)
 		return fail_at(why, r, "'%s'", t->path);
 	r = start(q, t, why);
-	return r < 0 ? r : find_zeros(q, t->path, below, why);
+	if (r == 0)
+		r = find_zeros(q, t->path, below, why);
+	return blame(q, r, why);
 }
 
 static int qemu_nbd_open(const struct opening *opening, struct image *below, struct image **ret,
@@ -245,6 +402,9 @@ static int qemu_nbd_open(const struct opening *opening, struct image *below, str
 
 	if (!q)
 		return -ENOMEM;
+	(void)pthread_mutex_init(&q->lock, NULL);
+	q->fd = -1;
+	q->is_near = image_is_here(below, 0, below->size);
 	r = fill(q, opening->template, opening->step, below, why);
 	if (r < 0) {
 		qemu_nbd_close(&q->image);
@@ -264,7 +424,7 @@ static void qemu_nbd_offer(const struct tags *state, const struct tags *want, st
 		return;
 	if (strcmp(name, "luks") == 0)
 		offer_refusal(o, "a LUKS image can't be read without its key");
-	if (!find_format(name) || !tags_is(state, "whole", "yes"))
+	if (!find_format(name))
 		return;
 	offer_begin(&x, o, state);
 	offer_arg(&x, "format", name);

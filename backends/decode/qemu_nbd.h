@@ -4,8 +4,9 @@
 
 /*
  * A disk image of a format that QEMU reads and nothing else here does, through a qemu-nbd
- * child: `qemu-nbd(format=X)`. The bytes of the image below must stand in one descriptor
- * (whole=yes), which is all that the child gets, and all that it can open (backends/nbd/confine.h).
+ * child: `qemu-nbd(format=X)`. It gets a descriptor, and that is all that it can open (backends/nbd/confine.h): of
+ * the file, where all the bytes of the image below stand in one; else of a connection to us
+ * (backends/nbd/server.h), through which they are fetched or decoded as QEMU asks for them.
  * Formats that can name other files are looked at before (disk_header.h).
  *
  * The bytes come in units of QEMU_NBD_UNIT, to be kept by the cache; ranges that the format has

@@ -328,7 +328,6 @@ void stream_offer(const char *name, uint64_t fixed, uint64_t per_mib, const stru
 		return;
 	offer_begin(&x, o, state);
 	offer_unwrap(&x);
-	offer_drop(&x, "whole");
 	offer_set(&x, "made", "unit");
 	offer_end(&x, cost_of(state, fixed, per_mib));
 }

@@ -324,7 +324,6 @@ static void xz_offer(const struct tags *state, const struct tags *want, struct o
 		return;
 	offer_begin(&x, o, state);
 	offer_unwrap(&x);
-	offer_drop(&x, "whole");
 	offer_set(&x, "made", "unit");
 	offer_end(&x, cost_of(state, COST_XZ_OPEN + COST_XZ_FIRST, COST_XZ_PER_MIB));
 }

@@ -38,7 +38,6 @@ void layout_offer(const struct tags *state, const struct tags *want, struct offe
 	for (; *heeds; heeds++)
 		if (tags_has(want, *heeds))
 			offer_arg(&x, *heeds, tags_get(want, *heeds));
-	offer_drop(&x, "whole");
 	offer_set(&x, "format", format);
 	offer_end(&x, cost_of(state, COST_LAYOUT_OPEN, COST_MAP_PER_MIB));
 }

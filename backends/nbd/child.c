@@ -29,6 +29,7 @@
 
 struct nbd_child {
 	char *name;
+	bool (*is_dull)(const char *line);
 	pid_t pid;
 	int pidfd;
 	int output; /* its standard output and error; -1 when closed */
@@ -169,7 +170,7 @@ static int make_environment(struct launch *l)
 /* Where the child will put nothing. */
 static int beyond(const struct launch *l)
 {
-	return LISTEN_FD + 1 + (int)l->options->n_fds;
+	return LISTEN_FD + 1 + (int)l->options->n_fds + (l->options->connect != NULL);
 }
 
 static int move_beyond(int *fd, const struct launch *l)
@@ -183,18 +184,28 @@ static int move_beyond(int *fd, const struct launch *l)
 	return 0;
 }
 
-/* Copies beyond where the child's own will be put. The order: input, output, socket, then the caller's. */
-static int gather_fds(struct launch *l, const int first[static 3])
-{
-	const struct nbd_child_options *o = l->options;
+/* The order: input, output, socket, the caller's, and what is made anew for each child. */
+struct child_fds {
+	int first[3], connection;
+};
 
-	l->fds = calloc(3 + o->n_fds, sizeof(*l->fds));
+static int fd_at(const struct child_fds *fds, const struct nbd_child_options *o, size_t i)
+{
+	if (i < 3)
+		return fds->first[i];
+	return i - 3 < o->n_fds ? o->fds[i - 3] : fds->connection;
+}
+
+/* Copies beyond where the child's own will be put. */
+static int gather_fds(struct launch *l, const struct child_fds *fds)
+{
+	const size_t n = 3 + l->options->n_fds + (l->options->connect != NULL);
+
+	l->fds = calloc(n, sizeof(*l->fds));
 	if (!l->fds)
 		return -ENOMEM;
-	for (; l->n_fds < 3 + o->n_fds; l->n_fds++) {
-		const int from = l->n_fds < 3 ? first[l->n_fds] : o->fds[l->n_fds - 3];
-
-		l->fds[l->n_fds] = fcntl(from, F_DUPFD_CLOEXEC, beyond(l));
+	for (; l->n_fds < n; l->n_fds++) {
+		l->fds[l->n_fds] = fcntl(fd_at(fds, l->options, l->n_fds), F_DUPFD_CLOEXEC, beyond(l));
 		if (l->fds[l->n_fds] < 0)
 			return -errno;
 	}
@@ -204,7 +215,7 @@ static int gather_fds(struct launch *l, const int first[static 3])
 static int launch_init(struct launch *l, const struct nbd_child_options *o, int output, int listener,
 		       struct why *why)
 {
-	_cleanup_close_ int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int null = open("/dev/null", O_RDONLY | O_CLOEXEC), connection = -1;
 	int r;
 
 	*l = (struct launch){ .options = o, .confinement = { { -1 } } };
@@ -215,8 +226,10 @@ static int launch_init(struct launch *l, const struct nbd_child_options *o, int 
 	if (null < 0)
 		return fail(why, -errno, "'/dev/null' can't be opened: %s", strerror(errno));
 	r = make_environment(l);
+	if (r == 0 && o->connect)
+		r = o->connect(o->arg, &connection, why);
 	if (r == 0)
-		r = gather_fds(l, (const int[]){ null, output, listener });
+		r = gather_fds(l, &(struct child_fds){ { null, output, listener }, connection });
 	if (r == 0 && o->confined)
 		confine_prepare(&l->confinement, o->fds, o->n_fds);
 	return r == 0 && l->confinement.sandbox.ruleset >= 0 ? move_beyond(&l->confinement.sandbox.ruleset, l)
@@ -343,6 +356,7 @@ int nbd_child_start(const struct nbd_child_options *options, struct nbd_child **
 	if (!c)
 		return -ENOMEM;
 	c->pidfd = c->output = c->socket = -1;
+	c->is_dull = options->is_dull;
 	r = start(c, options, why);
 	if (r < 0) {
 		nbd_child_end(c, /* ret_last= */ NULL);
@@ -377,7 +391,9 @@ static void end_line(struct nbd_child *c)
 	if (!c->line[0])
 		return;
 	(void)strcpy(c->last, c->line);
-	if (++c->n_lines < LINES_MAX)
+	if (c->is_dull && c->is_dull(c->line))
+		log_detail("%s: %s", c->name, c->line);
+	else if (++c->n_lines < LINES_MAX)
 		log_note("%s: %s", c->name, c->line);
 	else if (c->n_lines == LINES_MAX)
 		log_note("%s: it says more, which is not shown", c->name);

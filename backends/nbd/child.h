@@ -20,6 +20,11 @@ struct nbd_child_options {
 	const char *const *argv; /* NULL-terminated; [0] is looked for along PATH */
 	const int *fds;		 /* n_fds, which it gets as 4, 5, ... */
 	size_t n_fds;
+	/* Makes one more at each start, to come behind those: a connection can't be used twice. NULL: there is none. */
+	int (*connect)(void *arg, int *ret_fd, struct why *why);
+	void *arg; /* of connect */
+	/* Whether a line that it writes says nothing to an admin. NULL: none is like that. */
+	bool (*is_dull)(const char *line);
 	/*
 	 * Held to its descriptors (confine.h), with an environment of nothing but PATH. Else it runs
 	 * as the admin's own program, with the environment of the daemon.

@@ -311,8 +311,6 @@ static void file_offer(const struct tags *state, const struct tags *want, struct
 	offer_begin(&x, o, state);
 	offer_drop(&x, "at");
 	offer_drop(&x, "template");
-	if (!tags_is(state, "format", "raw")) /* of use only to who hands the file on */
-		offer_set(&x, "whole", "yes");
 	offer_end(&x, cost_of(state, COST_FILE_OPEN, COST_FILE_PER_MIB));
 }
 

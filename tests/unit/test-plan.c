@@ -112,6 +112,7 @@ static void names_have_plans(void **state)
 		{ XZ, "t.qcow2", "file > xz > cache > qcow2" },
 		{ QCOW2, "t.qcow2", "file" },
 		{ VDI, "t.raw", "file > qemu-nbd(format=vdi) > cache" },
+		{ VDI " codec=xz", "t.raw", "file > xz > cache > qemu-nbd(format=vdi) > cache" },
 		{ VDI, "t@20G.qcow2", "file > qemu-nbd(format=vdi) > cache > resize(size=20G) > qcow2" },
 		{ NBD, "t.raw", "nbd" },
 		{ NBD, "t@20G.qcow2", "nbd > resize(size=20G) > qcow2" },
@@ -230,7 +231,7 @@ static void names_have_plans(void **state)
 #define HTTP	  "template=t at=http format=raw arch=x86_64 size=6G codec=zstd"
 #define LZ4	  "template=t at=file format=raw arch=x86_64 size=6G codec=lz4"
 #define NO_FORMAT "template=t at=file arch=x86_64 size=6G"
-#define VMDK_XZ	  "template=t at=file format=vmdk arch=x86_64 size=6G codec=xz"
+#define ODD_XZ	  "template=t at=file format=odd arch=x86_64 size=6G codec=xz"
 #define ISO	  "template=t at=file arch=x86_64 format=iso size=6G"
 #define LITTLE	  "template=t at=file format=raw size=6442451456"
 
@@ -241,7 +242,7 @@ static void names_have_no_plan(void **state)
 	} rows[] = {
 		/* formats that nobody reads */
 		{ LUKS, "t.raw", "a LUKS image can't be read without its key" },
-		{ VMDK_XZ, "t.raw", "no backend reads vmdk templates" },
+		{ ODD_XZ, "t.raw", "no backend reads odd templates" },
 		{ NO_FORMAT, "t.raw", "the template's format is not known" },
 		{ NO_FORMAT, "t@20G.qcow2", "the template's format is not known" },
 		/* a template comes apart from the outside in */

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "backends/library/library.h"
 #include "backends/source/file.h"
 #include "base/bytes.h"
+#include "base/patience.h"
 #include "tests/unit/peer.h"
 
 static char dir[] = "/tmp/goalfs-test-qemu-XXXXXX";
@@ -42,8 +44,18 @@ static int setup(void **state)
 	return 0;
 }
 
+/* What is below stands in no file then, and QEMU reads it from us. */
+static bool in_pieces;
+
+static int setup_in_pieces(void **state)
+{
+	in_pieces = true;
+	return setup(state);
+}
+
 static int teardown(void **state)
 {
+	in_pieces = false;
 	_cleanup_free_ char *command = text_new("rm -rf '%s'", dir);
 
 	(void)chdir("/");
@@ -65,6 +77,56 @@ static struct image *open_file(const char *name)
 	return img;
 }
 
+/* A file's bytes, as if they were decoded or fetched. */
+struct pieces {
+	struct image image;
+	bool is_far;	      /* it would have to be asked for */
+	atomic_int error;     /* what reads fail with, if not 0 */
+	atomic_bool is_stuck; /* reads wait until their patience is lost */
+	atomic_uint waiting;
+	atomic_uint_least64_t n_read; /* bytes */
+};
+
+static int pieces_pread(struct image *img, void *buf, size_t count, uint64_t offset, struct why *why)
+{
+	struct pieces *p = (struct pieces *)img;
+	const int error = atomic_load(&p->error);
+
+	if (error)
+		return fail(why, error, "piece %d is not to be had", 7);
+	atomic_fetch_add(&p->waiting, 1);
+	while (atomic_load(&p->is_stuck) && !patience_lost())
+		(void)usleep(1000);
+	atomic_fetch_sub(&p->waiting, 1);
+	if (atomic_load(&p->is_stuck))
+		return fail(why, -EINTR, "given up");
+	atomic_fetch_add(&p->n_read, count);
+	return image_pread(img->below, buf, count, offset, why);
+}
+
+static int pieces_backing(struct image *img, uint64_t offset, struct backing *ret)
+{
+	return -ENODATA;
+}
+
+static bool pieces_is_here(struct image *img, uint64_t offset, uint64_t length)
+{
+	return !((struct pieces *)img)->is_far;
+}
+
+static const struct image_ops pieces_ops = {
+	.name = "pieces", .pread = pieces_pread, .backing = pieces_backing, .is_here = pieces_is_here
+};
+
+static struct pieces *pieces_new(struct image *below, bool is_far)
+{
+	struct pieces *p = calloc(1, sizeof(*p));
+
+	image_init(&p->image, &pieces_ops, below->size, below);
+	p->is_far = is_far;
+	return p;
+}
+
 static int open_over(struct image *below, const char *format, struct image **ret, struct why *why)
 {
 	struct template t = { .name = (char *)"it", .path = (char *)"dir/it" };
@@ -82,6 +144,8 @@ static int try_open(const char *name, const char *format, struct image **ret, st
 {
 	_cleanup_(image_unrefp) struct image *below = open_file(name);
 
+	if (in_pieces)
+		below = &pieces_new(below, /* is_far= */ false)->image;
 	return open_over(below, format, ret, why);
 }
 
@@ -328,6 +392,155 @@ static void test_child_that_dies_is_replaced_and_ends_with_its_image(void **stat
 	assert_int_equal(count_fds(), before);
 }
 
+/* ---- in pieces ---- */
+
+static struct pieces *open_in_pieces(size_t kind, bool is_far, struct image **ret)
+{
+	struct pieces *p = pieces_new(open_file(kinds[kind].file), is_far);
+	struct why why = { "" };
+
+	if (open_over(&p->image, kinds[kind].format, ret, &why) < 0)
+		fail_msg("%s", why.text);
+	return p;
+}
+
+/* To open it is to read what it says of itself, and to read a bit is to read a bit. */
+static void test_little_is_read_for_little(void **state)
+{
+	_cleanup_free_ uint8_t *all = malloc(32 * MiB);
+
+	for (size_t i = 0; i < N_KINDS; i++) {
+		struct image *img;
+		struct why why = { "" };
+		struct pieces *p;
+
+		convert(i);
+		p = open_in_pieces(i, /* is_far= */ false, &img);
+		/* Where a vmdk may have its descriptor QEMU reads 1 MiB, of a vhdx's regions each that is in use. */
+		if (atomic_load(&p->n_read) > 3 * MiB)
+			fail_msg("%s: %llu bytes to open it", kinds[i].file, (unsigned long long)p->n_read);
+		assert_int_equal(make_at(img, 17 * MiB, all, &why), 0);
+		if (atomic_load(&p->n_read) > 5 * MiB)
+			fail_msg("%s: %llu bytes for 1 MiB", kinds[i].file, (unsigned long long)p->n_read);
+		image_unref(img);
+		image_unref(&p->image);
+	}
+}
+
+static void test_reason_is_that_of_the_piece(void **state)
+{
+	_cleanup_(image_unrefp) struct image *img = NULL;
+	_cleanup_free_ uint8_t *all = malloc(32 * MiB);
+	struct why why = { "" };
+	struct pieces *p;
+
+	convert(0);
+	p = open_in_pieces(0, /* is_far= */ false, &img);
+	atomic_store(&p->error, -EHOSTUNREACH);
+	assert_int_equal(make_at(img, 5 * MiB, all, &why), -EHOSTUNREACH);
+	assert_string_equal(why.text, "piece 7 is not to be had");
+	atomic_store(&p->error, 0);
+	assert_holds(img, "back.raw");
+	image_unref(&p->image);
+}
+
+static void test_reason_for_not_opening_is_that_of_the_piece(void **state)
+{
+	struct pieces *p;
+	struct image *img;
+	struct why why = { "" };
+
+	convert(0);
+	p = pieces_new(open_file(kinds[0].file), /* is_far= */ false);
+	atomic_store(&p->error, -ETIMEDOUT);
+	assert_int_equal(open_over(&p->image, "vmdk", &img, &why), -ETIMEDOUT);
+	assert_non_null(strstr(why.text, "piece 7 is not to be had"));
+	image_unref(&p->image);
+}
+
+/* A decoder is not to wait for a server: who reads brings it. */
+static void test_far_units_are_brought(void **state)
+{
+	_cleanup_(image_unrefp) struct image *img = NULL;
+	_cleanup_free_ uint8_t *all = malloc(32 * MiB);
+	struct collect c = { { collect_write }, all };
+	struct why why = { "" };
+	struct unit first, other;
+	uint64_t n;
+	struct pieces *p;
+
+	convert(0);
+	p = open_in_pieces(0, /* is_far= */ true, &img);
+	first = image_unit(img, 1 * MiB);
+	other = image_unit(img, 5 * MiB);
+	assert_true(image_is_far(img, &first));
+	assert_false(image_is_here(img, 1 * MiB, 1));
+	assert_int_equal(image_bring(img, &first, &why), 0);
+	assert_false(image_is_far(img, &first));
+	assert_true(image_is_here(img, 1 * MiB, MiB));
+	assert_false(image_is_here(img, 1 * MiB, MiB + 1));
+	assert_true(image_is_far(img, &other));
+	atomic_store(&p->error, -EIO);
+	assert_int_equal(image_bring(img, &other, &why), -EIO);
+	assert_true(image_is_far(img, &other));
+	/* What was brought is there, whatever happens meanwhile; once. */
+	assert_int_equal(image_make(img, &first, &c.sink, &why),
+			 -EIO); /* the look that it is still the same file */
+	atomic_store(&p->error, 0);
+	assert_int_equal(image_bring(img, &first, &why), 0);
+	n = atomic_load(&p->n_read);
+	assert_int_equal(image_make(img, &first, &c.sink, &why), 0);
+	assert_in_range(atomic_load(&p->n_read) - n, 0, 1);
+	assert_true(image_is_far(img, &first));
+	assert_holds(img, "back.raw");
+	image_unref(&p->image);
+}
+
+static bool is_lost;
+
+static bool lost(void *arg)
+{
+	return __atomic_load_n(&is_lost, __ATOMIC_SEQ_CST);
+}
+
+static void *bring(void *arg)
+{
+	struct image *img = arg;
+	struct unit unit = image_unit(img, 5 * MiB);
+	static struct why why;
+
+	patience_set(lost, NULL);
+	return image_bring(img, &unit, &why) == -EINTR ? arg : NULL;
+}
+
+/* A server that is silent: who reads may leave, and the image can be closed. */
+static void test_waiting_for_a_piece_ends(void **state)
+{
+	const unsigned before = count_fds();
+	pthread_t thread;
+	struct pieces *p;
+	struct image *img;
+	void *ret;
+
+	convert(0);
+	p = open_in_pieces(0, /* is_far= */ true, &img);
+	atomic_store(&p->is_stuck, true);
+	assert_int_equal(pthread_create(&thread, NULL, bring, img), 0);
+	while (atomic_load(&p->waiting) == 0)
+		(void)usleep(1000);
+	__atomic_store_n(&is_lost, true, __ATOMIC_SEQ_CST);
+	assert_int_equal(pthread_join(thread, &ret), 0);
+	assert_ptr_equal(ret, img);
+	assert_true(atomic_load(&p->waiting) > 0);
+	image_unref(img);
+	assert_int_equal(atomic_load(&p->waiting), 0);
+	image_unref(&p->image);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(count_fds(), before);
+}
+
+/* ---- the file ---- */
+
 static void test_replaced_file_is_noticed(void **state)
 {
 	_cleanup_free_ uint8_t *all = malloc(32 * MiB);
@@ -496,6 +709,11 @@ static void test_refusal_of_the_child_is_the_reason(void **state)
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
+#define IN_PIECES(test)                                                    \
+	{                                                                  \
+#test ", in pieces", test, setup_in_pieces, teardown, NULL \
+	}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -505,6 +723,18 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_disk_inside_a_file_is_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_child_that_dies_is_replaced_and_ends_with_its_image, setup,
 						teardown),
+		IN_PIECES(test_formats_are_read),
+		IN_PIECES(test_formats_by_hand_are_read),
+		IN_PIECES(test_half_an_image_is_an_error),
+		IN_PIECES(test_child_that_dies_is_replaced_and_ends_with_its_image),
+		IN_PIECES(test_replaced_file_is_noticed),
+		IN_PIECES(test_refusal_of_the_child_is_the_reason),
+		cmocka_unit_test_setup_teardown(test_little_is_read_for_little, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reason_is_that_of_the_piece, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reason_for_not_opening_is_that_of_the_piece, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_far_units_are_brought, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_waiting_for_a_piece_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replaced_file_is_noticed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_without_a_name_is_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_missing_program_is_named, setup, teardown),
