@@ -335,7 +335,10 @@ layouts="fedora fedora_aarch64 fedora_33 centos_6 centos_lvm fedora_lvm debian u
 # judge_fs KIND DEVICE: the checker that belongs to it finds nothing; one that only reads.
 judge_fs() {
 	case $1 in
-	ext4) set -- e2fsck -fn "$2" ;;
+	ext4)
+		assert_ext_clean "$2" "e2fsck finds fault with it"
+		return
+		;;
 	xfs) set -- xfs_repair -n "$2" ;;
 	btrfs) set -- btrfs check --readonly "$2" ;;
 	ntfs)
