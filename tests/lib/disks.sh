@@ -106,9 +106,10 @@ ext_bytes() {
 		awk -F: '/^Block count/ { n = $2 } /^Block size/ { size = $2 } END { printf "%.0f\n", n * size }'
 }
 
-# assert_ext_clean DEVICE COMPLAINT: e2fsck would change nothing; a wrong count in the superblock it calls no error.
+# assert_ext_clean DEVICE COMPLAINT: e2fsck would change nothing; a wrong count in the superblock it calls no error. What
+# could be smaller is none, either.
 assert_ext_clean() {
-	if ! e2fsck -fn "$1" >"$TEST_TMP/e2fsck.out" 2>&1 || grep -q '? no$' "$TEST_TMP/e2fsck.out"; then
+	if ! e2fsck -fn "$1" >"$TEST_TMP/e2fsck.out" 2>&1 || grep -v ptimize "$TEST_TMP/e2fsck.out" | grep -q '? no$'; then
 		cat "$TEST_TMP/e2fsck.out" >&2
 		fail "$2"
 	fi

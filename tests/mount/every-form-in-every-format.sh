@@ -27,7 +27,7 @@ for size in 164M 20G; do
 	sgdisk -v "$TEST_TMP/reference/$size.raw" >"$TEST_TMP/sgdisk"
 	assert_says "$TEST_TMP/sgdisk" 'No problems found'
 	loop_partition "$TEST_TMP/reference/$size.raw" 2 --read-only
-	e2fsck -fn "$loop"
+	assert_ext_clean "$loop" "e2fsck finds fault with the grown disk"
 	losetup -d "$loop"
 done
 # shellcheck disable=SC2086

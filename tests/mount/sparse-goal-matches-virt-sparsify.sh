@@ -127,7 +127,7 @@ for kind in $kinds; do
 		mcopy -i "$loop" -s ::/* "$TEST_TMP/out"
 		(cd "$TEST_TMP/out" && sha256sum --quiet -c "$TEST_TMP/tree.sha256") || fail "files differ"
 		;;
-	ext4) e2fsck -fn "$loop" || fail "e2fsck finds fault" ;;
+	ext4) assert_ext_clean "$loop" "e2fsck finds fault" ;;
 	swap) [ "$(blkid -p -s TYPE -o value "$loop")" = swap ] || fail "the swap space is gone" ;;
 	xfs) xfs_repair -n "$loop" || fail "xfs_repair finds fault" ;;
 	btrfs) btrfs check "$loop" || fail "btrfs check finds fault" ;;

@@ -90,7 +90,7 @@ void extfs_make_filesystem(const char *mkfs, uint64_t size, bool with_content)
 
 void extfs_assert_clean(const char *name)
 {
-	extfs_must_run("e2fsck -fn %s", name);
+	extfs_must_run("e2fsck -fn %s && " E2FSCK_SAID_NOTHING, name);
 }
 
 void extfs_assert_shows_grown(struct image *img)
