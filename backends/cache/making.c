@@ -428,6 +428,9 @@ static void making_run(struct job *job)
 	 * over. */
 	if (r < 0 && disk_failed)
 		r = make_once(m, /* no_disk= */ true, &disk_failed);
+	/* That of who made it here is lost. Those who joined have their own, and are to have it made anew. */
+	if (r == -EINTR && patience_lost())
+		r = -ECANCELED;
 	end_making(m, r);
 }
 
@@ -576,11 +579,11 @@ int making_await(const struct maker *mk, const struct unit *unit, struct held **
 {
 	int r;
 
-	/* One that was abandoned just before we joined it is not our answer. */
+	/* One that was abandoned just before we joined it, or by who made it, is not our answer. */
 	do
 		r = await_once(mk, unit, ret_held, why);
-	while (r == -ECANCELED);
-	return r;
+	while (r == -ECANCELED && !patience_lost());
+	return r == -ECANCELED ? fail(why, -EINTR, "given up making unit %" PRIu64, unit->index) : r;
 }
 
 /* ---- early ---- */

@@ -353,6 +353,72 @@ static void a_cache_may_stand_on_a_cache(void **state)
 	assert_reads_all(b->cache, b->below);
 }
 
+/* Is made once nobody who makes it has to wait for it. */
+static struct {
+	atomic_bool is_stuck, is_lost;
+	atomic_uint makes;
+} slow;
+
+static int slow_make(struct image *img, const struct unit *unit, struct sink *sink, struct why *why)
+{
+	_cleanup_free_ uint8_t *buf = calloc(1, unit->length);
+
+	atomic_fetch_add(&slow.makes, 1);
+	while (atomic_load(&slow.is_stuck) && !patience_lost())
+		(void)usleep(1000);
+	if (atomic_load(&slow.is_stuck))
+		return fail(why, -EINTR, "given up");
+	return sink->write(sink, buf, unit->length, unit->offset, why);
+}
+
+static const struct image_ops slow_ops = {
+	.name = "slow", .units = outer_units, .unit = outer_unit, .make = slow_make
+};
+
+static void *read_slow(void *arg)
+{
+	struct reader *rd = arg;
+	uint8_t buf[100];
+
+	rd->r = image_pread(rd->b->cache, buf, sizeof(buf), rd->offset, &rd->why);
+	return NULL;
+}
+
+/* As a thread of nbd/server.c that serves an image which is closed. */
+static void *read_slow_standing_in(void *arg)
+{
+	pool_stand_in();
+	patience_set(is_lost, &slow.is_lost);
+	return read_slow(arg);
+}
+
+/* It makes the unit itself; others have joined it, whose patience is not lost. */
+static void who_stood_in_and_left_takes_nobody_along(void **state)
+{
+	struct bench *b = *state;
+	struct reader rd[2] = { { .b = b }, { .b = b } };
+	struct image *below = calloc(1, sizeof(*below));
+	struct why why;
+
+	bench_open_store(b);
+	image_init(below, &slow_ops, MiB, NULL);
+	assert_int_equal(cache_image_new(&b->context, ID, below, &b->cache, &why), 0);
+	atomic_store(&slow.is_stuck, true);
+	assert_int_equal(pthread_create(&rd[0].thread, NULL, read_slow_standing_in, &rd[0]), 0);
+	while (atomic_load(&slow.makes) == 0)
+		(void)usleep(1000);
+	assert_int_equal(pthread_create(&rd[1].thread, NULL, read_slow, &rd[1]), 0);
+	wait_waiters(b, 2);
+	atomic_store(&slow.is_lost, true);
+	(void)pthread_join(rd[0].thread, NULL);
+	assert_int_equal(rd[0].r, -EINTR);
+	atomic_store(&slow.is_stuck, false);
+	(void)pthread_join(rd[1].thread, NULL);
+	assert_int_equal(rd[1].r, 0);
+	assert_int_equal(slow.makes, 2);
+	image_unref(below);
+}
+
 static void makes_keep_within_the_memory(void **state)
 {
 	struct bench *b = *state;
@@ -600,6 +666,7 @@ int main(void)
 		TEST(a_damaged_unit_leaves_no_trace),
 		TEST(who_lost_patience_leaves_and_the_unit_is_made),
 		TEST(a_cache_may_stand_on_a_cache),
+		TEST(who_stood_in_and_left_takes_nobody_along),
 		TEST(makes_keep_within_the_memory),
 		TEST(two_images_of_one_template_share_all),
 		TEST(a_template_that_only_claims_to_be_another_is_refused),
