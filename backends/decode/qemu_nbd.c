@@ -158,11 +158,11 @@ static bool qemu_nbd_is_far(struct image *img, const struct unit *unit)
 	return !q->is_near && !is_brought(q, unit->index);
 }
 
-/* What we could not give it is an input/output error to QEMU. */
-static int blame(struct qemu_nbd *q, int r, struct why *why)
+/* What we could not give it, since there were so many failures, is an input/output error to QEMU. */
+static int blame(struct qemu_nbd *q, uint64_t since, int r, struct why *why)
 {
 	struct why cause = { "" };
-	const int error = r < 0 && r != -EINTR && q->server ? nbd_server_failure(q->server, &cause) : 0;
+	const int error = r < 0 && r != -EINTR && q->server ? nbd_server_failure(q->server, since, &cause) : 0;
 
 	if (error == 0)
 		return r;
@@ -173,7 +173,9 @@ static int blame(struct qemu_nbd *q, int r, struct why *why)
 
 static int read_unit(struct qemu_nbd *q, const struct unit *unit, uint8_t *buf, struct why *why)
 {
-	return blame(q, nbd_client_pread(q->client, buf, unit->length, unit->offset, why), why);
+	const uint64_t since = q->server ? nbd_server_failures(q->server) : 0;
+
+	return blame(q, since, nbd_client_pread(q->client, buf, unit->length, unit->offset, why), why);
 }
 
 /* To learn what it takes it has to be read. */
@@ -391,7 +393,7 @@ static int fill(struct qemu_nbd *q, const struct template *t, const struct step 
 	r = start(q, t, why);
 	if (r == 0)
 		r = find_zeros(q, t->path, below, why);
-	return blame(q, r, why);
+	return blame(q, /* since= */ 0, r, why);
 }
 
 static int qemu_nbd_open(const struct opening *opening, struct image *below, struct image **ret,

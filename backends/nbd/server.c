@@ -73,7 +73,8 @@ struct nbd_server {
 
 	pthread_mutex_t lock; /* guards all below */
 	struct connection *connections;
-	int error;
+	uint64_t n_failures;
+	int error; /* the last one's */
 	struct why why;
 };
 
@@ -257,6 +258,7 @@ static void note_failure(struct nbd_server *s, int error, const struct why *why)
 {
 	LOCKED(&s->lock);
 
+	s->n_failures++;
 	s->error = error;
 	s->why = *why;
 }
@@ -442,16 +444,22 @@ int nbd_server_connect(void *server, int *ret_fd, struct why *why)
 	return 0;
 }
 
-int nbd_server_failure(struct nbd_server *s, struct why *why)
+uint64_t nbd_server_failures(struct nbd_server *s)
 {
-	int r;
 	LOCKED(&s->lock);
 
-	if (s->error < 0 && why)
+	return s->n_failures;
+}
+
+int nbd_server_failure(struct nbd_server *s, uint64_t since, struct why *why)
+{
+	LOCKED(&s->lock);
+
+	if (s->n_failures == since)
+		return 0;
+	if (why)
 		*why = s->why;
-	r = s->error;
-	s->error = 0;
-	return r;
+	return s->error;
 }
 
 void nbd_server_end(struct nbd_server *s)

@@ -47,8 +47,14 @@ struct nbd_server *nbd_server_new(const struct nbd_export *export);
  */
 int nbd_server_connect(void *server, int *ret_fd, struct why *why);
 
-/* Why the last read failed, if one has since this was asked: its errno, and the sentence; 0 if none has. */
-int nbd_server_failure(struct nbd_server *s, struct why *why);
+/* How many reads have failed by now. A read that fails is counted before its client knows. */
+uint64_t nbd_server_failures(struct nbd_server *s);
+
+/*
+ * Why the last read failed, if one has since there were `since` failures: its errno, and the sentence; 0 if none
+ * has. Whoever asked the client for something meanwhile may have had it fail for that.
+ */
+int nbd_server_failure(struct nbd_server *s, uint64_t since, struct why *why);
 
 /* Ends all connections; reads that wait lose their patience. There won't be others. Accepts NULL. */
 void nbd_server_end(struct nbd_server *s);

@@ -131,13 +131,18 @@ static void what_cannot_be_had_is_an_error(void **state)
 	assert_int_equal(nbd_get_errno(), EINVAL);
 	assert_int_equal(nbd_pread(nbd, buf, 512, UINT64_MAX - 100, 0), -1);
 	assert_int_equal(nbd_trim(nbd, 512, 0, 0), -1);
-	assert_int_equal(nbd_server_failure(*state, &why), 0);
+	assert_int_equal(nbd_server_failures(*state), 0);
+	assert_int_equal(nbd_server_failure(*state, 0, &why), 0);
 	atomic_store(&error, -EBADMSG);
 	assert_int_equal(nbd_pread(nbd, buf, 512, 0, 0), -1);
 	assert_int_equal(nbd_get_errno(), EIO);
-	assert_int_equal(nbd_server_failure(*state, &why), -EBADMSG);
-	assert_string_equal(why.text, "the disk is ill");
-	assert_int_equal(nbd_server_failure(*state, &why), 0);
+	/* To each who asks. */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(nbd_server_failure(*state, 0, &why), -EBADMSG);
+		assert_string_equal(why.text, "the disk is ill");
+	}
+	assert_int_equal(nbd_server_failures(*state), 1);
+	assert_int_equal(nbd_server_failure(*state, 1, &why), 0);
 	/* It goes on. */
 	atomic_store(&error, 0);
 	assert_int_equal(nbd_pread(nbd, buf, 512, SIZE - 512, 0), 0);

@@ -444,6 +444,43 @@ static void test_reason_is_that_of_the_piece(void **state)
 	image_unref(&p->image);
 }
 
+static void *make_often(void *arg)
+{
+	_cleanup_free_ uint8_t *all = malloc(32 * MiB);
+	static struct why wrong;
+	struct image *img = arg;
+
+	for (uint64_t i = 0; i < 100; i++) {
+		struct why why = { "" };
+
+		if (make_at(img, i * MiB % img->size, all, &why) == -EHOSTUNREACH)
+			continue;
+		wrong = why;
+		return wrong.text;
+	}
+	return NULL;
+}
+
+static void test_reason_is_told_to_all_who_read(void **state)
+{
+	_cleanup_(image_unrefp) struct image *img = NULL;
+	pthread_t thread[4];
+	struct pieces *p;
+	void *wrong[4];
+
+	convert(0);
+	p = open_in_pieces(0, /* is_far= */ false, &img);
+	atomic_store(&p->error, -EHOSTUNREACH);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, make_often, img), 0);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(pthread_join(thread[i], &wrong[i]), 0);
+	for (size_t i = 0; i < 4; i++)
+		if (wrong[i])
+			fail_msg("%s", (char *)wrong[i]);
+	image_unref(&p->image);
+}
+
 static void test_reason_for_not_opening_is_that_of_the_piece(void **state)
 {
 	struct pieces *p;
@@ -731,6 +768,7 @@ int main(void)
 		IN_PIECES(test_refusal_of_the_child_is_the_reason),
 		cmocka_unit_test_setup_teardown(test_little_is_read_for_little, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reason_is_that_of_the_piece, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reason_is_told_to_all_who_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reason_for_not_opening_is_that_of_the_piece, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_far_units_are_brought, setup, teardown),
