@@ -188,11 +188,15 @@ static void who_looks_around_does_not_have_files_read(void **state)
 	struct why why = { "" };
 
 	sh("gzip -c disk >g.gz && qemu-img convert -O vmdk disk v.vmdk && cp v.vmdk w.vmdk && xz w.vmdk");
+	sh("cp v.vmdk l.vmdk && truncate -s 100M l.vmdk && xz -T1 -0 l.vmdk");
 	(void)patience_casual(true);
 	assert_is_none(x, "g", -EAGAIN, "all of it would have to be read");
 	assert_is(x, "w", "xz", "vmdk");
 	assert_is(x, "v", NULL, "vmdk");
+	/* All of it is one block, and no byte of that is had before all were checked. */
+	assert_is_none(x, "l", -EAGAIN, "most of it would have to be decoded");
 	(void)patience_casual(false);
+	assert_is(x, "l", "xz", "vmdk");
 	assert_is(x, "g", "gzip", "raw");
 	/* What somebody has asked for is known, then. */
 	(void)patience_casual(true);
