@@ -2,7 +2,6 @@
 /* Our NBD server, asked by libnbd, by qemu-img, and by a client that does not keep to the protocol. */
 #include "tests/unit/test.h"
 
-#include <dirent.h>
 #include <libnbd.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/patience.h"
 #include "base/text.h"
+#include "tests/unit/fds.h"
 
 #define SIZE  (9 * MiB + 1234)
 #define WHOLE (9 * MiB + 1536)
@@ -254,21 +254,10 @@ static void its_end_releases_who_waits(void **state)
 	assert_int_equal(nbd_server_connect(*state, &fd, NULL), -ECANCELED);
 }
 
-static unsigned count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(dir))
-		n++;
-	(void)closedir(dir);
-	return n;
-}
-
 /* As a child does that is killed, again and again. */
 static void those_who_left_are_forgotten(void **state)
 {
-	const unsigned before = count_fds();
+	const unsigned before = fds_open();
 
 	for (int i = 0; i < 50; i++) {
 		struct nbd_handle *nbd = client(*state);
@@ -278,7 +267,7 @@ static void those_who_left_are_forgotten(void **state)
 		nbd_close(nbd);
 	}
 	/* Who comes finds them gone, sooner or later. */
-	while (count_fds() > before + 1) {
+	while (fds_open() > before + 1) {
 		(void)close(connection(*state));
 		(void)usleep(1000);
 	}

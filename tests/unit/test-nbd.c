@@ -20,6 +20,7 @@
 #include "base/lock.h"
 #include "base/patience.h"
 #include "base/text.h"
+#include "tests/unit/fds.h"
 
 #define SIZE  "16M"
 #define BYTES (16 * MiB)
@@ -171,17 +172,6 @@ static void assert_describes(struct nbd_client *c, const char *want)
 	assert_string_equal(buf, want);
 }
 
-static unsigned count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	(void)closedir(d);
-	return n;
-}
-
 /* ---- addresses ---- */
 
 static void test_addresses(void **state)
@@ -312,11 +302,11 @@ static void test_many_read_over_many_connections(void **state)
 {
 	pid_t server = START("--filter=delay", "pattern", SIZE, "rdelay=2ms");
 	_cleanup_(nbd_client_closep) struct nbd_client *c = open_at(uri, 0);
-	const unsigned before = count_fds();
+	const unsigned before = fds_open();
 
 	read_with_many(c);
 	/* One was there before. */
-	assert_int_equal(count_fds() - before, NBD_CONNECTIONS - 1);
+	assert_int_equal(fds_open() - before, NBD_CONNECTIONS - 1);
 	stop(server);
 }
 
@@ -324,11 +314,11 @@ static void test_many_read_over_one_connection(void **state)
 {
 	pid_t server = START("--filter=multi-conn", "pattern", SIZE, "multi-conn-mode=disable");
 	_cleanup_(nbd_client_closep) struct nbd_client *c = open_at(uri, 0);
-	const unsigned before = count_fds();
+	const unsigned before = fds_open();
 
 	assert_describes(c, "1 connection");
 	read_with_many(c);
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(fds_open(), before);
 	stop(server);
 }
 
@@ -692,7 +682,7 @@ static struct nbd_client *open_child(const struct nbd_child_options *child)
 static void test_child_serves_and_leaves_nothing_behind(void **state)
 {
 	const struct nbd_child_options child = CHILD("nbdkit", "-f", "pattern", SIZE);
-	const unsigned before = count_fds();
+	const unsigned before = fds_open();
 	struct nbd_client *c = open_child(&child);
 
 	assert_true(only_child() > 0);
@@ -700,7 +690,7 @@ static void test_child_serves_and_leaves_nothing_behind(void **state)
 	nbd_client_close(c);
 	assert_int_equal(only_child(), 0);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(fds_open(), before);
 }
 
 static void test_child_that_dies_is_replaced(void **state)
@@ -755,7 +745,7 @@ static void test_child_that_can_not_start_says_why(void **state)
 		{ "sh", "echo first; echo it is no disk >&2; exit 1", "'it' can't be opened: it is no disk",
 		  0 },
 	};
-	const unsigned before = count_fds();
+	const unsigned before = fds_open();
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct nbd_child_options child =
@@ -771,7 +761,7 @@ static void test_child_that_can_not_start_says_why(void **state)
 		if (!strstr(why.text, rows[i].what))
 			fail_msg("'%s' lacks '%s'", why.text, rows[i].what);
 	}
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(fds_open(), before);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 

@@ -18,6 +18,7 @@
 #include "backends/source/file.h"
 #include "base/bytes.h"
 #include "base/patience.h"
+#include "tests/unit/fds.h"
 #include "tests/unit/peer.h"
 
 static char dir[] = "/tmp/goalfs-test-qemu-XXXXXX";
@@ -356,21 +357,10 @@ static pid_t only_child(void)
 	return pid;
 }
 
-static unsigned count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	(void)closedir(d);
-	return n;
-}
-
 static void test_child_that_dies_is_replaced_and_ends_with_its_image(void **state)
 {
 	_cleanup_free_ uint8_t *all = malloc(32 * MiB);
-	const unsigned before = count_fds();
+	const unsigned before = fds_open();
 	struct image *img;
 
 	convert(0);
@@ -389,7 +379,7 @@ static void test_child_that_dies_is_replaced_and_ends_with_its_image(void **stat
 	assert_holds(img, "back.raw");
 	image_unref(img);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(fds_open(), before);
 }
 
 /* ---- in pieces ---- */
@@ -553,7 +543,7 @@ static void *bring(void *arg)
 /* A server that is silent: who reads may leave, and the image can be closed. */
 static void test_waiting_for_a_piece_ends(void **state)
 {
-	const unsigned before = count_fds();
+	const unsigned before = fds_open();
 	pthread_t thread;
 	struct pieces *p;
 	struct image *img;
@@ -573,7 +563,7 @@ static void test_waiting_for_a_piece_ends(void **state)
 	assert_int_equal(atomic_load(&p->waiting), 0);
 	image_unref(&p->image);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(fds_open(), before);
 }
 
 /* ---- the file ---- */
