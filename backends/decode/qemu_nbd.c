@@ -115,12 +115,13 @@ static void qemu_nbd_unit(struct image *img, uint64_t offset, struct unit *ret)
 	*ret = (struct unit){ index, start, min_u64(QEMU_NBD_UNIT, img->size - start) };
 }
 
-static bool is_brought(struct qemu_nbd *q, uint64_t index)
+/* Whether it can be made without waiting for a server. */
+static bool is_ready(struct qemu_nbd *q, uint64_t index)
 {
 	const struct brought *b = &q->brought[index % BROUGHT];
 	LOCKED(&q->lock);
 
-	return b->buf && b->index == index;
+	return q->is_near || (b->buf && b->index == index);
 }
 
 /* Its bytes, the caller's from then on; NULL. */
@@ -144,19 +145,15 @@ static void put_brought(struct qemu_nbd *q, uint64_t index, uint8_t *buf)
 
 static bool qemu_nbd_is_here(struct image *img, uint64_t offset, uint64_t length)
 {
-	struct qemu_nbd *q = (struct qemu_nbd *)img;
-
 	for (uint64_t i = offset / QEMU_NBD_UNIT; i * QEMU_NBD_UNIT < offset + length; i++)
-		if (!q->is_near && !is_brought(q, i))
+		if (!is_ready((struct qemu_nbd *)img, i))
 			return false;
 	return true;
 }
 
 static bool qemu_nbd_is_far(struct image *img, const struct unit *unit)
 {
-	struct qemu_nbd *q = (struct qemu_nbd *)img;
-
-	return !q->is_near && !is_brought(q, unit->index);
+	return !is_ready((struct qemu_nbd *)img, unit->index);
 }
 
 /* What we could not give it, since there were so many failures, is an input/output error to QEMU. */
@@ -350,12 +347,10 @@ static int start(struct qemu_nbd *q, const struct template *t, struct why *why)
 					       .argv = q->argv,
 					       .fds = &q->fd,
 					       .n_fds = q->fd >= 0,
+					       .connect = q->server ? nbd_server_connect : NULL,
+					       .arg = q->server,
 					       .is_dull = is_of_connection,
 					       .confined = true };
-	if (q->server) {
-		q->child.connect = nbd_server_connect;
-		q->child.arg = q->server;
-	}
 	r = nbd_client_open(&options, &q->client, why);
 	if (r == -ENOENT)
 		return fail(why, -EOPNOTSUPP,

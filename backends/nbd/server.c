@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -406,41 +405,44 @@ static void free_all(struct connection *c)
 	}
 }
 
-/* With the lock held. Takes `fd` over. */
-static int add_connection(struct nbd_server *s, int fd)
+/* With the lock held. Takes the descriptor over, unless memory ran out. */
+static int add_connection(struct nbd_server *s, int *fd)
 {
-	struct connection *c = atomic_load(&s->ending) ? NULL : connection_new(s, fd);
-	int r = c ? start_threads(c) : atomic_load(&s->ending) ? -ECANCELED : -ENOMEM;
+	struct connection *c = connection_new(s, *fd);
+	int r;
 
-	if (r == 0) {
-		c->next = s->connections;
-		s->connections = c;
-	} else if (c) {
+	if (!c)
+		return -ENOMEM;
+	*fd = -1;
+	r = start_threads(c);
+	if (r < 0) {
 		connection_free(c);
-	} else {
-		(void)close(fd);
+		return r;
 	}
-	return r;
+	c->next = s->connections;
+	s->connections = c;
+	return 0;
 }
 
 int nbd_server_connect(void *server, int *ret_fd, struct why *why)
 {
 	struct nbd_server *s = server;
+	_cleanup_close_ int ours = -1, theirs = -1;
 	struct connection *ended;
 	int ends[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return fail(why, -errno, "a pair of sockets: %s", strerror(errno));
+	ours = ends[0];
+	theirs = ends[1];
 	(void)pthread_mutex_lock(&s->lock);
 	ended = take_ended(s);
-	r = add_connection(s, ends[0]);
+	r = atomic_load(&s->ending) ? -ECANCELED : add_connection(s, &ours);
 	(void)pthread_mutex_unlock(&s->lock);
 	free_all(ended);
-	if (r < 0) {
-		(void)close(ends[1]);
+	if (r < 0)
 		return fail(why, r, "no thread can be started: %s", strerror(-r));
-	}
-	*ret_fd = ends[1];
+	*ret_fd = take_fd(theirs);
 	return 0;
 }
 
