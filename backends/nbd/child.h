@@ -7,7 +7,7 @@
  * descriptor 3 (systemd's socket activation, sd_listen_fds(3)). The socket has no name that
  * others could connect to, and leaves nothing behind in a file system.
  *
- * Threads: one starts, watches and ends it, the client's (client.c); the child is killed
+ * Threads: one starts, watches and ends it, the client's (client_thread.c); the child is killed
  * when that thread ends, however it comes to that.
  */
 #include <stdbool.h>

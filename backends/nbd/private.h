@@ -5,12 +5,13 @@
 /*
  * What the client's files share.
  *
- *	address.c   the text of a NAME.nbd -> URI or command	pure
- *	zeros.c	    ranges that are zero			pure
- *	child.c	    a server of our own, confine.c what it may do
- *	link.c	    one connection
- *	serve.c	    the client's thread: connections, timeouts, the child
- *	client.c    those who ask it
+ *	address.c	  the text of a NAME.nbd -> URI or command	pure
+ *	zeros.c		  ranges that are zero				pure
+ *	child.c		  a server of our own, confine.c what it may do
+ *	server.c	  what such a child reads, where there is no file for it
+ *	link.c		  one connection
+ *	client_thread.c	  the client's thread: connections, timeouts, the child
+ *	client.c	  those who ask it
  *
  * A request is in the queue, or in flight on one link, or done. The lock guards the
  * queue, what is done, and the facts; links and the child are the thread's alone, and so is
@@ -139,7 +140,7 @@ struct request *link_close(struct link *l);
 /* Its thread has ended, or is the caller and does so now. */
 void client_free(struct nbd_client *c);
 
-/* ---- serve.c ---- */
+/* ---- client_thread.c ---- */
 
 void *serve(void *client);
 
